@@ -1,0 +1,117 @@
+"""What every inbound room does the same way: settings, the response header, the notices, the obvious mistakes."""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from meshtrace import notices
+from meshtrace.configuration import Following, disabled
+from meshtrace.policy import Share
+from meshtrace.relay.rules import InboundRules
+from meshtrace.relay.snapshot import Snapshot
+from meshtrace.settings import Options, Settings
+
+__all__ = ["ASGI", "WSGI", "Arrivals", "refuse_mistakes"]
+
+ASGI = 3
+"""``app(scope, receive, send)``."""
+
+WSGI = 2
+"""``app(environ, start_response)``."""
+
+
+class Arrivals:
+    """
+    The requests that one middleware sees.
+
+    Args:
+        settings: Settings made elsewhere, or None.
+        options: Keyword options, over *settings*.
+
+    Attributes:
+        off: Whether ``MESHTRACE_DISABLED`` was set when the middleware was made.
+
+    Raises:
+        ConfigurationError: An option is not valid.
+
+    >>> Arrivals(None, {"incoming": "ids"}).rules().settings.incoming
+    'ids'
+    """
+
+    def __init__(self, settings: Settings | None, options: Options) -> None:
+        own = Settings(**options)
+        self.rules = Following(InboundRules, own.over(settings) if settings else own).get
+        self.off = disabled()
+
+    def empty(self) -> Snapshot:
+        """Give the context of a request whose headers could not be read, which is a fault of ours or of the server."""
+        notices.fault("reading the headers of a request")
+        return Snapshot([], self.rules())
+
+    def begin(self) -> None:
+        """Note that a request came."""
+        notices.request_came(lambda: str(self.rules().settings))
+
+    def end(self, snapshot: Snapshot) -> bool:
+        """
+        Note that a request ended; by the end of the first that brought ids, a client should have been made ready.
+
+        Returns:
+            Whether the next request is to be noted, too.
+        """
+        if not snapshot.accepted.ids:
+            return True
+        notices.request_ended_with_ids()
+        return False
+
+    def echoed(self, snapshot: Snapshot) -> tuple[str, str] | None:
+        """Give the name and value of the field to echo to the caller, if that was asked for and the request brought it."""
+        name = snapshot.rules.settings.response_header
+        value = snapshot.fields(Share.MESH).get(name) if name else None
+        return (name, value) if value else None
+
+
+def refuse_mistakes(middleware: str, app: Callable[..., Any], arguments: int) -> None:
+    """
+    Refuse an application that speaks another protocol, naming the right class.
+
+    Args:
+        middleware: The class that is asked.
+        app: What it was given.
+        arguments: How many arguments its protocol calls an application with: `ASGI` or `WSGI`.
+
+    Raises:
+        TypeError: *app* is called with another number of arguments, or is Django's ``get_response``.
+
+    >>> refuse_mistakes("MeshTrace", lambda environ, start_response: [], 3)
+    Traceback (most recent call last):
+        ...
+    TypeError: MeshTrace was given a WSGI application: use meshtrace.MeshTraceWSGI
+    """
+    if not callable(app):
+        raise TypeError(f"{middleware} needs an application, not {type(app).__name__}")
+    try:
+        signature = inspect.signature(app)
+    except (TypeError, ValueError):
+        return
+    if _takes(signature, arguments):
+        return
+    if [*signature.parameters] == ["request"]:
+        raise TypeError(
+            f"{middleware} is no Django middleware: wrap Django's application instead, "
+            "application = meshtrace.MeshTraceWSGI(get_wsgi_application()) or meshtrace.MeshTrace(get_asgi_application())"
+        )
+    for kind, right, count in (
+        ("a WSGI", "meshtrace.MeshTraceWSGI", WSGI),
+        ("an ASGI", "meshtrace.MeshTrace", ASGI),
+    ):
+        if _takes(signature, count):
+            raise TypeError(f"{middleware} was given {kind} application: use {right}")
+
+
+def _takes(signature: inspect.Signature, arguments: int) -> bool:
+    try:
+        signature.bind(*range(arguments))
+    except TypeError:
+        return False
+    return True

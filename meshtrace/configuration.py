@@ -1,0 +1,153 @@
+"""
+Where settings come from.
+
+``MESHTRACE_DISABLED`` beats everything; then the arguments of a middleware or of `wrap`; then `configure`; then the environment; then the
+default. Deny lists add up. In code a wrong setting raises at once; in the environment it is one warning, and the default is kept: a
+variable must not stop an application.
+"""
+
+import logging
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar, Unpack
+
+from meshtrace import notices
+from meshtrace.errors import ConfigurationError
+from meshtrace.options import nearest
+from meshtrace.settings import DEFAULTS, Options, Settings
+
+__all__ = ["Following", "authorization_wanted", "configure", "disabled", "generation", "resolve"]
+
+T = TypeVar("T")
+
+_CODE_ONLY = {"authorization_hosts", "parent", "limits"}
+_VARIABLES = {
+    f"MESHTRACE_{name.upper()}": name for name in DEFAULTS if name not in _CODE_ONLY
+}
+_KNOWN_VARIABLES = ("MESHTRACE_DISABLED", *_VARIABLES)
+_KUBERNETES_PREFIXES = ("MESHTRACE_PORT", "MESHTRACE_SERVICE_")
+"""Kubernetes sets these in every pod beside a Service that is called meshtrace."""
+
+_configured = Settings()
+_authorization_wanted = False
+
+generation: object = object()
+"""Another object after each `configure`: who keeps what it worked out from settings, compares this to know when to do it again."""
+
+
+def configure(**given: Unpack[Options]) -> None:
+    """
+    Set the process's settings; each call replaces what an earlier call set.
+
+    May be called before or after the middlewares and clients are made: all follow.
+
+    Args:
+        given: See `Settings`.
+
+    Raises:
+        ConfigurationError: A name or a value is not valid.
+
+    >>> configure(forward="end-user")
+    >>> configure()
+    """
+    global _configured, generation  # noqa: PLW0603 - a process has one configuration
+    _configured = Settings(**given)
+    generation = object()
+
+
+def resolve(own: Settings, environ: Mapping[str, str] | None = None) -> Settings:
+    """
+    Fill in what *own* leaves open from `configure`, the environment and the defaults.
+
+    Args:
+        own: The settings given where they are used.
+        environ: The variables; None means ``os.environ``.
+
+    >>> resolve(Settings(), {"MESHTRACE_FORWARD": "end-user"}).forward
+    ('end-user',)
+    """
+    global _authorization_wanted, generation  # noqa: PLW0603 - a process has one configuration
+    variables = os.environ if environ is None else environ
+    resolved = own.over(_configured).over(_from_environment(variables))
+    if resolved.authorization_hosts and not _authorization_wanted:
+        _authorization_wanted = True
+        generation = object()
+    return resolved
+
+
+def authorization_wanted() -> bool:
+    """Tell whether any client was given ``authorization_hosts``: only then a middleware keeps the caller's ``authorization``."""
+    return _authorization_wanted
+
+
+class Following(Generic[T]):
+    """
+    Something worked out from settings, worked out again after each `configure`.
+
+    Args:
+        make: Works it out from the settings given where they are used.
+        own: Those settings.
+
+    >>> Following(resolve, Settings(incoming="ids")).get().incoming
+    'ids'
+    """
+
+    __slots__ = ("_generation", "_make", "_own", "_value")
+
+    def __init__(self, make: Callable[[Settings], T], own: Settings) -> None:
+        self._make = make
+        self._own = own
+        self._work_out()
+
+    def get(self) -> T:
+        """Give what the settings of this moment say."""
+        if self._generation is not generation:
+            self._work_out()
+        return self._value
+
+    def _work_out(self) -> None:
+        self._generation = generation
+        self._value = self._make(self._own)
+
+
+def disabled(environ: Mapping[str, str] | None = None) -> bool:
+    """
+    Tell whether ``MESHTRACE_DISABLED`` is set; it beats code.
+
+    >>> disabled({"MESHTRACE_DISABLED": "1"}), disabled({})
+    (True, False)
+    """
+    text = (os.environ if environ is None else environ).get("MESHTRACE_DISABLED", "")
+    match text.strip().lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "" | "0" | "false" | "no" | "off":
+            return False
+    _warn("MESHTRACE_DISABLED", "not 1 or 0; meshtrace stays on")
+    return False
+
+
+def _from_environment(environ: Mapping[str, str]) -> Settings:
+    settings = Settings()
+    for variable in sorted(environ):
+        if not variable.startswith("MESHTRACE_"):
+            continue
+        text = environ[variable].strip()
+        if name := _VARIABLES.get(variable):
+            if text:
+                try:
+                    settings = settings.over(_settings(name, text))
+                except ConfigurationError as error:
+                    _warn(variable, f"{error}; ignored")
+        elif variable not in _KNOWN_VARIABLES and not variable.startswith(_KUBERNETES_PREFIXES):
+            _warn(variable, f"unknown{nearest(variable, _KNOWN_VARIABLES)}; ignored")
+    return settings
+
+
+def _settings(name: str, text: str) -> Settings:
+    options: dict[str, Any] = {name: text}
+    return Settings(**options)
+
+
+def _warn(variable: str, reason: str) -> None:
+    notices.once(logging.WARNING, (variable, reason), "meshtrace: %s: %s", variable, reason)

@@ -1,0 +1,197 @@
+"""
+Which request this code runs for.
+
+The context is meshtrace's own ContextVar. OpenTelemetry's would not do: its extract starts from an empty context and would lose ours, and
+a remote parent that we attached there would change the spans of its instrumentations.
+"""
+
+import functools
+import logging
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Final, ParamSpec, TypeVar
+
+from meshtrace import notices
+from meshtrace.configuration import Following, disabled
+from meshtrace.context import TraceContext
+from meshtrace.errors import ConfigurationError
+from meshtrace.names import is_field_name, is_never_forwarded
+from meshtrace.relay.inject import OutboundRules
+from meshtrace.relay.rules import ID_NAMES
+from meshtrace.relay.snapshot import Snapshot
+from meshtrace.settings import Settings
+
+__all__ = ["CURRENT", "Entered", "Stepwise", "current", "detached", "headers", "leave", "set_header"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CURRENT: Final[ContextVar[Snapshot | None]] = ContextVar("meshtrace", default=None)
+"""The request this code runs for; None outside any."""
+
+
+class Entered(AbstractContextManager[None]):
+    """
+    Code that runs for one request, or for none.
+
+    Args:
+        snapshot: The request; None for none.
+
+    >>> with Entered(None):
+    ...     CURRENT.get() is None
+    True
+    """
+
+    def __init__(self, snapshot: Snapshot | None) -> None:
+        self._snapshot = snapshot
+        self._tokens: list[Token[Snapshot | None]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(CURRENT.set(self._snapshot))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        leave(self._tokens.pop())
+
+
+def leave(token: Token[Snapshot | None]) -> None:
+    """Undo one setting of the context, also when a coroutine or a generator is closed from another context: then it has ended already."""
+    try:
+        CURRENT.reset(token)
+    except ValueError:
+        return
+
+
+def current() -> TraceContext:
+    """
+    Give the remote parent of the request this code runs for, and its request id: for a log line, for instance.
+
+    Nothing is relayed by what stands here; where the formats that came disagree, the setting ``parent`` chooses.
+
+    Returns:
+        An empty `TraceContext` outside any request.
+
+    >>> current().trace_id is None
+    True
+    """
+    snapshot = CURRENT.get()
+    return TraceContext() if snapshot is None else snapshot.remote_parent()
+
+
+def headers(url: str | None = None) -> dict[str, str]:
+    """
+    Give the headers to put on one call, for a client that meshtrace does not know.
+
+    Args:
+        url: Where the call goes, absolute. Without it the host cannot be judged, and gets what a host outside the mesh gets.
+
+    Returns:
+        A new dict, names in lower case; empty outside any request.
+
+    >>> headers("http://reviews:9080/reviews/0")
+    {}
+    """
+    notices.client_ready("headers()")
+    snapshot = CURRENT.get()
+    if snapshot is None or disabled():
+        return {}
+    return _outbound_rules().get().fields(snapshot, url)
+
+
+def set_header(name: str, value: str) -> None:
+    """
+    Set a field of user data, such as ``end-user``, on the calls made for this request, to hosts of the mesh.
+
+    Threads and tasks of the same request see it, so a synchronous dependency may set it. A value that is too long or not visible ASCII is
+    dropped with a warning; an empty one takes the field away. Outside any request there is nothing to set it for: one warning.
+
+    Args:
+        name: The header's name.
+        value: The header's value.
+
+    Raises:
+        ConfigurationError: *name* is no header name, is never forwarded, or is an id, which Envoy makes and nobody else.
+
+    >>> set_header("cookie", "session=1")
+    Traceback (most recent call last):
+        ...
+    meshtrace.errors.ConfigurationError: set_header('cookie'): never forwarded
+    """
+    lower = name.lower()
+    for refused, reason in (
+        (not is_field_name(lower), "not a header name"),
+        (is_never_forwarded(lower), "never forwarded"),
+        (lower in ID_NAMES, "ids come from Envoy and are not made up"),
+    ):
+        if refused:
+            raise ConfigurationError(f"set_header({name!r}): {reason}")
+    snapshot = CURRENT.get()
+    if snapshot is not None:
+        snapshot.set_own(lower, value)
+    elif not disabled():
+        notices.once(
+            logging.WARNING,
+            "set_header outside",
+            "meshtrace: set_header(%r, ...) outside any request; not sent",
+            name,
+        )
+
+
+@functools.cache
+def _outbound_rules() -> Following[OutboundRules]:
+    return Following(OutboundRules, Settings())
+
+
+def detached() -> AbstractContextManager[None]:
+    """
+    Run code for no request: a long-lived worker that is started inside one must not keep its ids.
+
+    >>> with detached():
+    ...     CURRENT.get() is None
+    True
+    """
+    return Entered(None)
+
+
+class Stepwise:
+    """
+    Runs the steps of something lazy, such as a body that is streamed, in the request's context.
+
+    Each step finds what was current when the last one ended; between the steps the outside finds its own. No token lives from one step
+    to the next, so that the steps may run in different threads, and nothing else of the caller's context changes.
+
+    Args:
+        snapshot: What is current in the first step.
+
+    >>> Stepwise(None).run(len, "abc")
+    3
+    """
+
+    __slots__ = ("_inside",)
+
+    def __init__(self, snapshot: Snapshot | None) -> None:
+        self._inside = snapshot
+
+    def run(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one step."""
+        token = CURRENT.set(self._inside)
+        try:
+            return step(*args, **kwargs)
+        finally:
+            self._inside = CURRENT.get()
+            CURRENT.reset(token)
+
+
+def _forget_in_child() -> None:
+    CURRENT.set(None)
+
+
+# A forked child serves other requests than the one in which it was made.
+os.register_at_fork(after_in_child=_forget_in_child)

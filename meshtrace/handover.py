@@ -1,0 +1,220 @@
+"""How a request's context gets to code that it does not reach by itself: another server, a queue, a thread, a callback."""
+
+import functools
+import inspect
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+)
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar, cast
+
+from meshtrace import notices
+from meshtrace.configuration import Following
+from meshtrace.context import Sampling, TraceContext
+from meshtrace.current import CURRENT, Entered, Stepwise
+from meshtrace.formats import b3, w3c
+from meshtrace.names import is_field_name, is_never_forwarded
+from meshtrace.policy import Share
+from meshtrace.relay.extract import ENVIRON_KEY, SCOPE_KEY, from_asgi, from_carrier, from_environ
+from meshtrace.relay.rules import InboundRules
+from meshtrace.relay.snapshot import Snapshot
+from meshtrace.settings import Settings
+
+__all__ = ["capture", "carry", "use"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_CAPTURED = "meshtrace:user"
+"""Marks what `capture` gave and names its user data. No HTTP header can be called so: nobody outside can send it."""
+
+
+def capture() -> dict[str, str]:
+    """
+    Give what the current request carries, to be put on a queue; `use` takes it back in the worker.
+
+    Returns:
+        A dict of texts that JSON keeps as it is; empty outside any request.
+
+    >>> with use({"b3": "0"}):
+    ...     message = capture()
+    >>> with use(message):
+    ...     capture() == message
+    True
+    """
+    snapshot = CURRENT.get()
+    if snapshot is None:
+        return {}
+    return {_CAPTURED: ",".join(snapshot.user_data), **snapshot.fields(Share.MESH)}
+
+
+def use(source: object) -> AbstractContextManager[None]:
+    """
+    Run code for a request that meshtrace's middlewares did not see, or no longer see.
+
+    Args:
+        source: One of
+            a web framework's request object, an ASGI scope or a WSGI environ (one that a middleware saw gives its own context back: in a
+            500 handler that runs outside the middlewares, for instance);
+            headers, as a mapping or as (name, value) pairs, of text or bytes;
+            what `capture` gave;
+            a `TraceContext`, which is written as ``x-b3-*`` and, when a decision is known, ``traceparent``;
+            None, for no request.
+
+    Raises:
+        TypeError: *source* is none of these.
+
+    >>> with use({"X-B3-TraceId": "463ac35c9f6413ad", "X-B3-SpanId": "a2fb4a1d1a96d312"}):
+    ...     from meshtrace.current import current
+    ...     current().trace_id
+    '463ac35c9f6413ad'
+    """
+    return Entered(_snapshot_of(source))
+
+
+def carry(fn: F) -> F:
+    """
+    Take the current request along into *fn*, for a thread, a greenlet, a callback.
+
+    The context is set and undone around each call, so a pool's thread keeps nothing. Works for functions, coroutine functions, generator
+    functions and asynchronous generator functions.
+
+    Args:
+        fn: What will be called elsewhere.
+
+    >>> with use({"b3": "0"}):
+    ...     job = carry(capture)
+    >>> job() == {"meshtrace:user": "", "b3": "0"}
+    True
+    """
+    snapshot = CURRENT.get()
+
+    @functools.wraps(fn)
+    def call(*args: object, **kwargs: object) -> object:
+        with Entered(snapshot):
+            return fn(*args, **kwargs)
+
+    @functools.wraps(fn)
+    async def call_async(*args: object, **kwargs: object) -> object:
+        with Entered(snapshot):
+            return await fn(*args, **kwargs)
+
+    @functools.wraps(fn)
+    def generate(*args: object, **kwargs: object) -> object:
+        return _CarriedGenerator(fn(*args, **kwargs), snapshot)
+
+    @functools.wraps(fn)
+    def generate_async(*args: object, **kwargs: object) -> object:
+        return _CarriedAsyncGenerator(fn(*args, **kwargs), snapshot)
+
+    if inspect.iscoroutinefunction(fn):
+        carried: Callable[..., Any] = call_async
+    elif inspect.isgeneratorfunction(fn):
+        carried = generate
+    elif inspect.isasyncgenfunction(fn):
+        carried = generate_async
+    else:
+        carried = call
+    return cast("F", carried)
+
+
+class _CarriedGenerator(Generator[Any, Any, Any]):
+    """A generator whose every step runs for one request."""
+
+    def __init__(self, generator: Generator[Any, Any, Any], snapshot: Snapshot | None) -> None:
+        self._generator = generator
+        self._steps = Stepwise(snapshot)
+
+    def send(self, value: object) -> object:
+        return self._steps.run(self._generator.send, value)
+
+    def throw(self, *error: Any) -> object:  # noqa: ANN401 - the three spellings of Generator.throw
+        return self._steps.run(self._generator.throw, *error)
+
+    def close(self) -> None:
+        self._steps.run(self._generator.close)
+
+
+class _CarriedAsyncGenerator(AsyncGenerator[Any, Any]):
+    """An asynchronous generator whose every step runs for one request."""
+
+    def __init__(self, generator: AsyncGenerator[Any, Any], snapshot: Snapshot | None) -> None:
+        self._generator = generator
+        self._snapshot = snapshot
+
+    async def asend(self, value: object) -> object:
+        return await self._step(self._generator.asend(value))
+
+    async def athrow(self, *error: Any) -> object:  # noqa: ANN401 - the three spellings of AsyncGenerator.athrow
+        return await self._step(self._generator.athrow(*error))
+
+    async def aclose(self) -> None:
+        await self._step(self._generator.aclose())
+
+    async def _step(self, step: Awaitable[Any]) -> object:
+        with Entered(self._snapshot):
+            return await step
+
+
+def _snapshot_of(source: object) -> Snapshot | None:
+    if source is None or isinstance(source, Snapshot):
+        return source
+    for attribute in ("scope", "environ", "META"):
+        inner = getattr(source, attribute, None)
+        if isinstance(inner, Mapping):
+            return _from_mapping(inner)
+    if isinstance(source, TraceContext):
+        return from_carrier(_spelled(source), _inbound_rules().get())
+    if isinstance(source, Mapping):
+        return _from_mapping(source)
+    carrier = getattr(source, "headers", source)
+    if isinstance(carrier, str | bytes) or not isinstance(carrier, Iterable):
+        raise TypeError(
+            f"use({type(source).__name__}): give a request object, an ASGI scope, a WSGI environ, headers (a mapping or pairs), "
+            "what capture() gave, a TraceContext or None"
+        )
+    return _from_carrier(carrier)
+
+
+def _from_mapping(source: Mapping[Any, Any]) -> Snapshot:
+    known = source.get(SCOPE_KEY) or source.get(ENVIRON_KEY)
+    if isinstance(known, Snapshot):
+        return known
+    if _CAPTURED in source:
+        return from_carrier(source, _rules_for_captured(str(source[_CAPTURED])))
+    if isinstance(source.get("type"), str) and not isinstance(source.get("headers", ""), str):
+        return from_asgi(source["headers"], _inbound_rules().get())
+    if "REQUEST_METHOD" in source or "wsgi.version" in source:
+        return from_environ(source, _inbound_rules().get())
+    return _from_carrier(source)
+
+
+def _from_carrier(carrier: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> Snapshot:
+    try:
+        return from_carrier(carrier, _inbound_rules().get())
+    except Exception:  # noqa: BLE001 - a strange carrier must not fail the application's work
+        notices.fault("reading the headers given to use()")
+        return from_carrier((), _inbound_rules().get())
+
+
+def _rules_for_captured(user_data: str) -> InboundRules:
+    names = (name for name in user_data.split(",") if is_field_name(name))
+    return InboundRules.of(
+        incoming="trust", forward=[name for name in names if not is_never_forwarded(name)]
+    )
+
+
+def _spelled(context: TraceContext) -> dict[str, str]:
+    fields = {} if context.request_id is None else {"x-request-id": context.request_id}
+    if context.trace_id is not None and context.sampling is not Sampling.DEFER:
+        fields["traceparent"] = w3c.format_traceparent(context)
+    return {**fields, **b3.format_b3_multi(context)}
+
+
+@functools.cache
+def _inbound_rules() -> Following[InboundRules]:
+    return Following(InboundRules, Settings())

@@ -1,0 +1,70 @@
+"""Do something when a module has been imported, which may be now, later, or never."""
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+__all__ = ["forget", "when_imported"]
+
+_waiting: dict[str, Callable[[], None]] = {}
+
+
+def when_imported(module: str, then: Callable[[], None]) -> None:
+    """
+    Call *then* now if *module* is loaded, else right after it is loaded for the first time. Nothing is imported here.
+
+    >>> when_imported("sys", lambda: print("loaded"))
+    loaded
+    """
+    if module in sys.modules:
+        then()
+        return
+    _waiting[module] = then
+    if _FINDER not in sys.meta_path:
+        sys.meta_path.insert(0, _FINDER)
+
+
+def forget(module: str) -> None:
+    """Do not wait for *module* any longer."""
+    _waiting.pop(module, None)
+
+
+class _Finder(MetaPathFinder):
+    """Finds the modules that are waited for, by asking the finders behind it."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname not in _waiting:
+            return None
+        for finder in sys.meta_path:
+            if finder is not self and (spec := finder.find_spec(fullname, path, target)):
+                if spec.loader is not None:
+                    spec.loader = _Loader(spec.loader)
+                return spec
+        return None
+
+
+class _Loader(Loader):
+    """Loads as the module's own loader does, and then calls who waits."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        # From here on the module is its own loader's, which is asked for its source and its data files.
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
+        self._loader.exec_module(module)
+        then = _waiting.pop(module.__name__, None)
+        if then is not None:
+            then()
+
+
+_FINDER = _Finder()

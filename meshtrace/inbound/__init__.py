@@ -1,0 +1,1 @@
+"""Where a request arrives: one file a protocol or framework."""

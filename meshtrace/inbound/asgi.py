@@ -1,0 +1,102 @@
+"""
+The ASGI middleware.
+
+    app.add_middleware(MeshTrace)          # Starlette, FastAPI: added last, it is the outermost
+    app = MeshTrace(app)                   # any ASGI application
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Unpack
+
+from meshtrace.arrival import ASGI, Arrivals, refuse_mistakes
+from meshtrace.current import CURRENT, leave
+from meshtrace.relay.extract import SCOPE_KEY, from_asgi
+from meshtrace.relay.snapshot import Snapshot
+from meshtrace.settings import Options, Settings
+
+__all__ = ["MeshTrace"]
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_REQUESTS = frozenset({"http", "websocket"})
+_RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept"})
+
+
+class MeshTrace:
+    """
+    Keeps the trace headers of each request at hand for the calls made while it is served.
+
+    It sees ``http`` and ``websocket`` scopes, passes everything else on untouched, and calls the application with the very scope it got.
+    The context is set at the start of every request, even one without headers: on a reused connection an earlier request's context can
+    still be there. A snapshot stays in the scope, so that ``meshtrace.use(request)`` finds it in a handler outside the middlewares.
+
+    Args:
+        app: The ASGI application.
+        settings: Settings made elsewhere.
+        options: See `meshtrace.Settings`.
+
+    Raises:
+        ConfigurationError: An option is not valid.
+        TypeError: *app* is no ASGI application.
+
+    >>> async def app(scope, receive, send): ...
+    >>> app = MeshTrace(app, incoming="ids")
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings | None = None, **options: Unpack[Options]
+    ) -> None:
+        refuse_mistakes("MeshTrace", app, ASGI)
+        self.app = app
+        self._arrivals = Arrivals(settings, options)
+        self._off = self._arrivals.off
+        self._unsettled = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one scope."""
+        if self._off or scope.get("type") not in _REQUESTS:
+            await self.app(scope, receive, send)
+            return
+        snapshot = scope.get(SCOPE_KEY)
+        if not isinstance(snapshot, Snapshot):
+            snapshot = scope[SCOPE_KEY] = self._extract(scope)
+            if snapshot.rules.settings.response_header:
+                send = _echoing(send, self._arrivals.echoed(snapshot))
+        elif CURRENT.get() is snapshot:
+            # Nested: the outer one has done it.
+            await self.app(scope, receive, send)
+            return
+        if self._unsettled:
+            self._arrivals.begin()
+        token = CURRENT.set(snapshot)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            leave(token)
+            if self._unsettled:
+                self._unsettled = self._arrivals.end(snapshot)
+
+    def _extract(self, scope: Scope) -> Snapshot:
+        try:
+            return from_asgi(scope["headers"], self._arrivals.rules())
+        except Exception:  # noqa: BLE001 - the request must be served
+            return self._arrivals.empty()
+
+
+def _echoing(send: Send, echoed: tuple[str, str] | None) -> Send:
+    if echoed is None:
+        return send
+    name, value = (text.encode("latin-1") for text in echoed)
+
+    async def echo(message: Message) -> None:
+        if message.get("type") in _RESPONSE_STARTS:
+            headers = [*message.get("headers", ())]
+            if all(present.lower() != name for present, _ in headers):
+                message = {**message, "headers": [*headers, (name, value)]}
+        await send(message)
+
+    return echo

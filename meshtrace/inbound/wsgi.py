@@ -1,0 +1,133 @@
+"""
+The WSGI middleware.
+
+    app.wsgi_app = MeshTraceWSGI(app.wsgi_app)                    # Flask
+    application = MeshTraceWSGI(get_wsgi_application())           # Django, and any WSGI application
+"""
+
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from typing import Any, Unpack
+
+from meshtrace.arrival import WSGI, Arrivals, refuse_mistakes
+from meshtrace.current import CURRENT, Stepwise
+from meshtrace.relay.extract import ENVIRON_KEY, from_environ
+from meshtrace.relay.snapshot import Snapshot
+from meshtrace.settings import Options, Settings
+
+__all__ = ["MeshTraceWSGI"]
+
+Environ = MutableMapping[str, Any]
+StartResponse = Callable[..., Callable[[bytes], object]]
+WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+
+class MeshTraceWSGI:
+    """
+    Keeps the trace headers of each request at hand for the calls made while it is served.
+
+    The context is set at the start of every request, even one without headers, and undone at its end: a server's thread serves many. It
+    stays while a lazy body is streamed and closed. A list, a tuple and what ``wsgi.file_wrapper`` made are passed on as they are, so that the
+    server keeps its fast path for them.
+
+    Args:
+        app: The WSGI application.
+        settings: Settings made elsewhere.
+        options: See `meshtrace.Settings`.
+
+    Raises:
+        ConfigurationError: An option is not valid.
+        TypeError: *app* is no WSGI application.
+
+    >>> def app(environ, start_response): ...
+    >>> app = MeshTraceWSGI(app, incoming="ids")
+    """
+
+    def __init__(
+        self, app: WSGIApp, *, settings: Settings | None = None, **options: Unpack[Options]
+    ) -> None:
+        refuse_mistakes("MeshTraceWSGI", app, WSGI)
+        self.app = app
+        self._arrivals = Arrivals(settings, options)
+        self._off = self._arrivals.off
+        self._unsettled = True
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        if self._off:
+            return self.app(environ, start_response)
+        snapshot = environ.get(ENVIRON_KEY)
+        if not isinstance(snapshot, Snapshot):
+            snapshot = environ[ENVIRON_KEY] = self._extract(environ)
+            if snapshot.rules.settings.response_header:
+                start_response = _echoing(start_response, self._arrivals.echoed(snapshot))
+        elif CURRENT.get() is snapshot:
+            # Nested: the outer one has done it.
+            return self.app(environ, start_response)
+        if self._unsettled:
+            self._arrivals.begin()
+        token = CURRENT.set(snapshot)
+        inside: Snapshot | None = snapshot
+        try:
+            body = self.app(environ, start_response)
+            inside = CURRENT.get()
+        finally:
+            CURRENT.reset(token)
+            if self._unsettled:
+                self._unsettled = self._arrivals.end(snapshot)
+        if isinstance(body, list | tuple) or _is_file(body, environ):
+            return body
+        return _Body(body, inside)
+
+    def _extract(self, environ: Environ) -> Snapshot:
+        try:
+            return from_environ(environ, self._arrivals.rules())
+        except Exception:  # noqa: BLE001 - the request must be served
+            return self._arrivals.empty()
+
+
+class _Body:
+    """
+    A lazy body, whose steps and whose closing run in the request's context.
+
+    The original iterable is closed exactly once, whoever closes first (PEP 3333, "Specification Details").
+    """
+
+    def __init__(self, body: Iterable[bytes], inside: Snapshot | None) -> None:
+        self._body = body
+        self._steps = Stepwise(inside)
+        self._iterator: Iterator[bytes] | None = None
+        self._open = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._iterator is None:
+            self._iterator = self._steps.run(iter, self._body)
+        return self._steps.run(next, self._iterator)
+
+    def close(self) -> None:
+        """Close the original body, if it can be closed and was not yet."""
+        close = getattr(self._body, "close", None)
+        if self._open and close is not None:
+            self._open = False
+            self._steps.run(close)
+
+
+def _is_file(body: object, environ: Environ) -> bool:
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(body, wrapper)
+
+
+def _echoing(start_response: StartResponse, echoed: tuple[str, str] | None) -> StartResponse:
+    if echoed is None:
+        return start_response
+
+    def start(
+        status: str, headers: list[tuple[str, str]], *exc_info: Any  # noqa: ANN401 - passed on as it came
+    ) -> Callable[[bytes], object]:
+        if all(name.lower() != echoed[0] for name, _ in headers):
+            headers = [*headers, echoed]
+        return start_response(status, headers, *exc_info)
+
+    return start

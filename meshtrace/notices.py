@@ -1,0 +1,102 @@
+"""
+What meshtrace says in the log: each thing once a process, names and reasons only, never a header's value.
+
+This is also where the two halves of meshtrace, the middleware and the clients, learn of each other, so that a missing half is said
+instead of being searched for.
+"""
+
+import logging
+from collections.abc import Callable
+
+__all__ = [
+    "client_ready",
+    "client_sent_without_context",
+    "fault",
+    "once",
+    "request_came",
+    "request_ended_with_ids",
+    "reset",
+]
+
+logger = logging.getLogger("meshtrace")
+
+_MOST = 500
+"""A host name may come from outside: what was said is remembered, but not without end."""
+
+_said: set[object] = set()
+_clients: list[str] = []
+_came = False
+
+
+def once(level: int, key: object, message: str, *args: object) -> None:
+    """
+    Log *message* unless something with the same *key* was logged before.
+
+    >>> once(logging.DEBUG, "example", "said %s", "once")
+    """
+    if key not in _said and len(_said) < _MOST:
+        _said.add(key)
+        logger.log(level, message, *args)
+
+
+def fault(doing: str) -> None:
+    """
+    Log the exception being handled: a fault of meshtrace that must not become the application's.
+
+    Args:
+        doing: What failed.
+    """
+    if doing not in _said:
+        _said.add(doing)
+        logger.warning("meshtrace: a fault while %s; going on without", doing, exc_info=True)
+
+
+def client_ready(name: str) -> None:
+    """Note that a client library was wrapped or patched, or that its headers were asked for."""
+    if name not in _clients:
+        _clients.append(name)
+
+
+def request_came(what_is_on: Callable[[], str]) -> None:
+    """
+    Note that a middleware runs; at the first request, say what is on.
+
+    Args:
+        what_is_on: Gives the settings in words.
+    """
+    global _came  # noqa: PLW0603 - a process has one such fact
+    _came = True
+    clients = ", ".join(_clients) or "none yet"
+    once(logging.INFO, "on", "meshtrace is on: %s; clients: %s", what_is_on(), clients)
+
+
+def request_ended_with_ids() -> None:
+    """Note the end of a request that brought ids; when no client is ready by then, half of meshtrace is missing."""
+    if not _clients:
+        once(
+            logging.WARNING,
+            "no client",
+            "meshtrace: trace headers came in, but no HTTP client is wrapped or patched, so none go out. "
+            "Call meshtrace.patch() at start-up, or meshtrace.wrap(session). "
+            "(A service that calls no other may ignore this.)",
+        )
+
+
+def client_sent_without_context() -> None:
+    """Note that a client sent outside any request; when no middleware ever ran, half of meshtrace is missing."""
+    if not _came:
+        once(
+            logging.WARNING,
+            "no middleware",
+            "meshtrace: a call went out without trace headers, because no middleware ever ran here. "
+            "Add app.add_middleware(MeshTrace), or wrap the application in MeshTrace or MeshTraceWSGI. "
+            "(A process that serves no requests may ignore this.)",
+        )
+
+
+def reset() -> None:
+    """Forget everything: as after a start. For tests."""
+    global _came  # noqa: PLW0603 - a process has one such fact
+    _came = False
+    _said.clear()
+    _clients.clear()

@@ -1,0 +1,221 @@
+"""
+requests: every call of a session, prepared by hand or not, goes through ``Session.send``, each redirect too.
+
+The headers are added to the outgoing request only, never to ``session.headers``, which threads share, and after ``auth=``, so that a
+signature does not cover them.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, Unpack, cast
+
+import requests
+
+from meshtrace import notices
+from meshtrace.configuration import Following, disabled
+from meshtrace.current import CURRENT
+from meshtrace.relay.inject import OutboundRules, Sent
+from meshtrace.settings import Options, Settings
+
+__all__ = ["Session", "patch", "unpatch", "wrap"]
+
+S = TypeVar("S", bound=requests.Session)
+SendMethod = Callable[..., requests.Response]
+
+
+class _RememberingRequest(requests.PreparedRequest):
+    """
+    A request that remembers what was added to it, also on the copies that requests makes for redirects.
+
+    A request becomes one when it is sent: its class is changed in place, because the object belongs to the caller.
+    """
+
+    meshtrace_sent: Sent
+
+    def copy(self) -> requests.PreparedRequest:
+        """Copy the request, which now follows a redirect."""
+        copy = super().copy()
+        _remember(copy, self.meshtrace_sent.next_hop())
+        return copy
+
+
+class _RelayingSession(requests.Session):
+    """A session that adds headers to what it sends."""
+
+    meshtrace_settings: Settings
+    _rules: Following[OutboundRules] | None
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own options
+        """Send a prepared request, with the headers of the current request added."""
+        if self._rules is not None:
+            _relay(request, self._rules.get)
+        return super().send(request, **kwargs)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[misc]  # the stubs do not know it
+        _follow(self, self.meshtrace_settings)
+
+
+class Session(_RelayingSession):
+    """
+    A `requests.Session` that adds the current request's headers to every call: the drop-in for ``requests.Session``.
+
+    Args:
+        settings: Settings made elsewhere.
+        options: See `meshtrace.Settings`.
+
+    Raises:
+        ConfigurationError: An option is not valid.
+
+    >>> with Session(deny_hosts="api.example.com") as session:
+    ...     isinstance(session, requests.Session)
+    True
+    """
+
+    __attrs__ = [*requests.Session.__attrs__, "meshtrace_settings"]  # noqa: RUF012 - requests has it so
+
+    def __init__(self, *, settings: Settings | None = None, **options: Unpack[Options]) -> None:
+        super().__init__()
+        own = Settings(**options)
+        _follow(self, own.over(settings) if settings else own)
+        notices.client_ready("requests")
+
+
+def wrap(session: S, settings: Settings) -> S:
+    """
+    Make a session add the current request's headers to every call.
+
+    The session stays the same object, of a subclass of its class: what is patched or mocked on its class later is still called. Wrapping twice
+    is wrapping once, with the later settings.
+
+    Args:
+        session: A session of any subclass.
+        settings: The settings of this session.
+
+    >>> session = requests.Session()
+    >>> wrap(session, Settings()) is session
+    True
+    """
+    if not isinstance(session, _RelayingSession):
+        kind: Any = type(session)
+        cast("requests.Session", session).__class__ = _relaying(kind)
+    _follow(cast("_RelayingSession", session), settings)
+    notices.client_ready("requests")
+    return session
+
+
+def patch() -> None:
+    """Make every session of the process add the current request's headers; patching twice is patching once."""
+    global _active  # noqa: PLW0603 - a class is patched once in a process
+    _active = True
+    notices.client_ready("requests")
+    if not _is_installed():
+        _install(requests.Session.send)
+
+
+def unpatch() -> None:
+    """Undo `patch`; where somebody else has wrapped it since, it stays in place and does nothing."""
+    global _active  # noqa: PLW0603 - a class is patched once in a process
+    _active = False
+    if requests.Session.send in _originals:
+        requests.Session.send = _originals.pop(requests.Session.send)  # type: ignore[method-assign]  # that is what patching is
+
+
+_active = False
+_originals: dict[Callable[..., Any], SendMethod] = {}
+
+
+def _is_installed() -> bool:
+    method: Callable[..., Any] | None = requests.Session.send
+    while method is not None and method not in _originals:
+        method = getattr(method, "__wrapped__", None)
+    return method is not None
+
+
+def _install(original: SendMethod) -> None:
+    rules = Following(OutboundRules, Settings())
+
+    # Without the original's attributes: another instrumentation's marks on it would be taken for ours.
+    @functools.wraps(original, updated=())
+    def send(
+        self: requests.Session, request: requests.PreparedRequest, **kwargs: Any  # noqa: ANN401 - requests' own options
+    ) -> requests.Response:
+        if _active and not isinstance(self, _RelayingSession):
+            _relay(request, rules.get)
+        return original(self, request, **kwargs)
+
+    _originals[send] = original
+    requests.Session.send = send  # type: ignore[method-assign]  # that is what patching is
+
+
+def _relay(request: object, rules: Callable[[], OutboundRules]) -> None:
+    try:
+        if not isinstance(request, requests.PreparedRequest):
+            # Not prepared, which is requests' own error to raise.
+            return
+        before = _take_off(request)
+        snapshot = CURRENT.get()
+        if snapshot is None:
+            notices.client_sent_without_context()
+            return
+        headers = request.headers
+        sent = rules().decide(snapshot, request.url or "", headers, before)
+        for name in sent.replaced:
+            del headers[name]
+        for name, value in sent.fields.items():
+            headers[name] = value
+        _remember(request, sent)
+    except Exception:  # noqa: BLE001 - the call must go on
+        notices.fault("adding headers to a call of requests")
+
+
+def _take_off(request: requests.PreparedRequest) -> Sent | None:
+    """Give the request back to its caller's headers; an object that is sent again is decided afresh."""
+    if not isinstance(request, _RememberingRequest):
+        return None
+    before = request.meshtrace_sent
+    for name, value in before.fields.items():
+        if request.headers.get(name) == value:
+            del request.headers[name]
+    request.headers.update(before.replaced)
+    request.meshtrace_sent = before.taken_off()
+    return before
+
+
+def _remember(request: requests.PreparedRequest, sent: Sent) -> None:
+    if not isinstance(request, _RememberingRequest):
+        kind: Any = type(request)
+        request.__class__ = _remembering(kind)
+    cast("_RememberingRequest", request).meshtrace_sent = sent
+
+
+@functools.cache
+def _remembering(kind: Any) -> type[_RememberingRequest]:
+    if kind is requests.PreparedRequest:
+        return _RememberingRequest
+    return type(kind.__name__, (_RememberingRequest, kind), {})
+
+
+@functools.cache
+def _relaying(kind: Any) -> type[_RelayingSession]:
+    def reduce(self: requests.Session) -> tuple[object, ...]:
+        return _blank, (kind,), self.__getstate__()
+
+    members = {
+        "__attrs__": [*kind.__attrs__, "meshtrace_settings"],
+        "__doc__": kind.__doc__,
+        "__module__": kind.__module__,
+        "__reduce__": reduce,
+    }
+    return type(kind.__name__, (_RelayingSession, kind), members)
+
+
+def _blank(kind: Any) -> requests.Session:
+    """Make a wrapped session without state, for pickle to fill."""
+    wrapped = _relaying(kind)
+    return wrapped.__new__(wrapped)
+
+
+def _follow(session: _RelayingSession, settings: Settings) -> None:
+    session.meshtrace_settings = settings
+    session._rules = None if disabled() else Following(OutboundRules, settings)

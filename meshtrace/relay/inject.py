@@ -1,0 +1,147 @@
+"""
+Headers out: which of a request's fields one call may have.
+
+The host is judged, and the caller wins by whole formats. What was added is remembered, so that a request object that is sent again, or
+redirected, is decided afresh on the caller's headers alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from meshtrace.configuration import resolve
+from meshtrace.formats.baggage import select_members
+from meshtrace.policy import HostPolicy, Share, say_withheld
+from meshtrace.relay.rules import format_of
+from meshtrace.relay.snapshot import Snapshot
+from meshtrace.settings import Settings
+
+__all__ = ["OutboundRules", "Sent"]
+
+
+@dataclass(slots=True)
+class Sent:
+    """
+    What one call was given, to be kept on that call's request object.
+
+    Attributes:
+        fields: What to add, or what was added: names in lower case to values.
+        replaced: The caller's own headers that had to go (``on_conflict="replace"``), as the caller spelled them.
+        outside: Whether the call goes to a host that is not of the mesh.
+        redirected: Whether the call follows a redirect.
+        left_mesh: Whether a call before it in its chain of redirects went outside the mesh.
+    """
+
+    fields: Mapping[str, str]
+    replaced: dict[str, str] = field(default_factory=dict)
+    outside: bool = False
+    redirected: bool = False
+    left_mesh: bool = False
+
+    def next_hop(self) -> "Sent":
+        """Give what is remembered of this call on the request that follows its redirect."""
+        return replace(self, redirected=True, left_mesh=self.left_mesh or self.outside)
+
+    def taken_off(self) -> "Sent":
+        """Give what is remembered once the fields are off the request again: its place in a chain of redirects."""
+        return Sent({}, redirected=self.redirected, left_mesh=self.left_mesh)
+
+
+class OutboundRules:
+    """
+    Decides what a call may have, under one set of settings.
+
+    Args:
+        own: The settings of one client; the rest is filled in.
+
+    >>> rules = OutboundRules(Settings())
+    """
+
+    def __init__(self, own: Settings) -> None:
+        settings = resolve(own)
+        self.policy = HostPolicy(settings)
+        self._replace = settings.on_conflict == "replace"
+        # A client's own list narrows what it sends; elsewhere, what the middleware took in is what goes out.
+        self._forward = own.forward if "forward" in own.given else None
+
+    def decide(
+        self,
+        snapshot: Snapshot,
+        url: str,
+        carrier: Mapping[str, str],
+        before: Sent | None = None,
+    ) -> Sent:
+        """
+        Decide what to add to one call.
+
+        Args:
+            snapshot: The request for which the call is made.
+            url: Where the call goes.
+            carrier: The caller's own headers; not changed here.
+            before: What was remembered of the same request object, already taken off *carrier*.
+        """
+        share = self.policy.share(url)
+        fields = snapshot.fields(share)
+        if (
+            share == Share.MESH
+            and before is None
+            and not snapshot.user_data
+            and snapshot.rules.claimed.isdisjoint(map(str.lower, carrier))
+        ):
+            return Sent(fields)
+        return self._decide_with_care(snapshot, url, carrier, before)
+
+    def fields(self, snapshot: Snapshot, url: str | None) -> dict[str, str]:
+        """
+        Give the fields for a call whose request is not at hand.
+
+        Args:
+            snapshot: The request for which the call is made.
+            url: Where the call goes; None is judged as a host outside the mesh.
+        """
+        sent = self._decide_with_care(snapshot, url or "http://outside.invalid", {}, None)
+        return dict(sent.fields)
+
+    def _decide_with_care(
+        self, snapshot: Snapshot, url: str, carrier: Mapping[str, str], before: Sent | None
+    ) -> Sent:
+        present = {name.lower(): name for name in carrier}
+        share = self.policy.share(url)
+        if "host" in present:
+            share &= self.policy.share_of_host(carrier[present["host"]])
+        withheld = self._withheld(snapshot, share)
+        sent = Sent({}, outside=Share.VENDOR_DATA not in share)
+        if before is not None and before.redirected:
+            sent.redirected = True
+            sent.left_mesh = before.left_mesh
+            share &= ~Share.AUTHORIZATION
+            if before.left_mesh:
+                share &= ~Share.USER_DATA
+        if withheld and not self.policy.denies(url):
+            say_withheld(url, withheld)
+        fields = self._narrowed(snapshot, snapshot.fields(share))
+        clashes = {name: format_of(name) & present.keys() for name in fields}
+        if self._replace:
+            taken = set().union(*clashes.values())
+            sent.replaced = {present[name]: carrier[present[name]] for name in taken}
+            sent.fields = fields
+        else:
+            sent.fields = {name: fields[name] for name in fields if not clashes[name]}
+        return sent
+
+    def _withheld(self, snapshot: Snapshot, share: Share) -> Iterable[str]:
+        return snapshot.fields(Share.MESH).keys() - snapshot.fields(share).keys()
+
+    def _narrowed(self, snapshot: Snapshot, fields: dict[str, str]) -> dict[str, str]:
+        user_data = snapshot.user_data
+        if self._forward is None or not user_data:
+            return fields
+        names = {name for name in self._forward if name[-1] != "*"}
+        prefixes = tuple(name[:-1] for name in self._forward if name[-1] == "*")
+        keys = {name.partition(".")[2] for name in names if name.startswith("baggage.")}
+        narrowed = {}
+        for name, value in fields.items():
+            if name not in user_data or name in names or name.startswith(prefixes):
+                narrowed[name] = value
+            elif name == "baggage" and (kept := select_members(value, keys)):
+                narrowed[name] = kept
+        return narrowed

@@ -1,0 +1,191 @@
+"""
+Which of the fields that came are relayed, format by format.
+
+Each format is judged on its own, and a malformed one is dropped whole: Envoy makes no span for a request whose own header is
+malformed, and passes the bad value on, so that one bad value costs every later hop; without it the next sidecar starts afresh.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from meshtrace.errors import MalformedHeaderError
+from meshtrace.formats import b3, w3c
+from meshtrace.formats.baggage import select_members
+from meshtrace.formats.vendor import is_visible
+from meshtrace.relay.rules import ID_NAMES, InboundRules
+
+__all__ = ["Accepted", "judge"]
+
+_JOINED = frozenset({"tracestate", "baggage"})
+"""Lists: several lines of one are one list (RFC 9110, section 5.3)."""
+
+_B3_MULTI = frozenset(b3.MULTI_FIELDS)
+_DIFFERING = "\0"
+"""Stands for lines of one field that differ: malformed in every format."""
+
+
+@dataclass(slots=True)
+class Accepted:
+    """
+    The fields of one request that may be relayed, each as it came.
+
+    Attributes:
+        ids: Names in lower case to values: the fields that any host may have.
+        vendor_data: For hosts of the mesh.
+        user_data: For hosts of the mesh; what the application sets itself is not here.
+        authorization: For hosts named one by one.
+        dropped: The names of what came and is not relayed, to the reason in words.
+        future_traceparent: A ``traceparent`` longer than Envoy takes: a remote parent, but not relayed.
+        empty_tracestate: Whether an empty ``tracestate`` came, as Envoy's OpenTelemetry tracer sends it.
+    """
+
+    ids: dict[str, str] = field(default_factory=dict)
+    vendor_data: dict[str, str] = field(default_factory=dict)
+    user_data: dict[str, str] = field(default_factory=dict)
+    authorization: str | None = None
+    dropped: dict[str, str] = field(default_factory=dict)
+    future_traceparent: str | None = None
+    empty_tracestate: bool = False
+
+
+def judge(pairs: Sequence[tuple[str, str]], rules: InboundRules) -> Accepted:
+    """
+    Judge the fields that were picked from one request.
+
+    Args:
+        pairs: Names in lower case and values, in the order in which they came; a name may repeat.
+        rules: The settings under which the request came.
+
+    >>> judge([("b3", "0"), ("traceparent", "?")], InboundRules.of()).ids
+    {'b3': '0'}
+    """
+    accepted = Accepted()
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        fields = _one_line_per_name(pairs, accepted.dropped)
+    b3_fields = {}
+    for name, value in fields.items():
+        if name in _B3_MULTI:
+            b3_fields[name] = value
+        elif name == "traceparent":
+            _judge_traceparent(value, accepted)
+        elif name == "b3":
+            _judge_b3(value, accepted)
+        elif name == "baggage":
+            _judge_baggage(value, accepted, rules)
+        elif name != "tracestate":
+            _judge_opaque(name, value, accepted, rules)
+    if b3_fields:
+        _judge_b3_multi(b3_fields, accepted)
+    if "tracestate" in fields:
+        _judge_tracestate(fields["tracestate"], accepted, rules)
+    _fit(accepted, rules)
+    return accepted
+
+
+def _one_line_per_name(
+    pairs: Sequence[tuple[str, str]], dropped: dict[str, str]
+) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in fields or not fields[name]:
+            fields[name] = value
+        elif name in _JOINED:
+            fields[name] += f",{value}" if value else ""
+        elif fields[name] != value:
+            fields[name] = _DIFFERING
+            dropped[name] = "came in lines that differ"
+    return fields
+
+
+def _judge_traceparent(value: str, accepted: Accepted) -> None:
+    if w3c.is_traceparent(value):
+        accepted.ids["traceparent"] = value
+        return
+    try:
+        w3c.parse_traceparent(value)
+    except MalformedHeaderError as error:
+        accepted.dropped.setdefault("traceparent", error.reason)
+    else:
+        accepted.future_traceparent = value
+        accepted.dropped["traceparent"] = "longer than Envoy takes"
+
+
+def _judge_tracestate(value: str, accepted: Accepted, rules: InboundRules) -> None:
+    if not value:
+        accepted.empty_tracestate = True
+    elif "traceparent" not in accepted.ids:
+        accepted.dropped["tracestate"] = "no good traceparent beside it"
+    elif len(value) > rules.limits.field:
+        accepted.dropped["tracestate"] = "too long"
+    elif not w3c.is_tracestate(value):
+        accepted.dropped["tracestate"] = "a member is not key=value, or there are too many"
+    else:
+        accepted.vendor_data["tracestate"] = value
+
+
+def _judge_b3(value: str, accepted: Accepted) -> None:
+    try:
+        accepted.ids["b3"] = b3.relayable_b3(value)
+    except MalformedHeaderError as error:
+        accepted.dropped.setdefault("b3", error.reason)
+
+
+def _judge_b3_multi(fields: dict[str, str], accepted: Accepted) -> None:
+    try:
+        relayable = b3.relayable_b3_multi(fields)
+    except MalformedHeaderError as error:
+        for name in fields:
+            accepted.dropped.setdefault(name, error.reason)
+        return
+    if len(relayable) != len(fields):
+        for name in fields.keys() - relayable.keys():
+            accepted.dropped.setdefault(name, "malformed by itself")
+    single = accepted.ids.get("b3")
+    if single is not None and b3.is_stale(single, relayable):
+        del accepted.ids["b3"]
+        accepted.dropped["b3"] = "stale: Envoy refreshed x-b3-* only"
+    accepted.ids.update(relayable)
+
+
+def _judge_baggage(value: str, accepted: Accepted, rules: InboundRules) -> None:
+    if not is_visible(value):
+        accepted.dropped["baggage"] = "empty, or not visible ASCII"
+        return
+    limits = rules.limits
+    kept = select_members(
+        value, rules.baggage_keys, members=limits.baggage_members, size=limits.baggage
+    )
+    if kept:
+        accepted.user_data["baggage"] = kept
+    else:
+        accepted.dropped["baggage"] = "no member was asked for, or none fits"
+
+
+def _judge_opaque(name: str, value: str, accepted: Accepted, rules: InboundRules) -> None:
+    limits = rules.limits
+    if not is_visible(value):
+        accepted.dropped.setdefault(name, "empty, or not visible ASCII")
+    elif len(value) > (limits.request_id if name == "x-request-id" else limits.field):
+        accepted.dropped[name] = "too long"
+    elif name in ID_NAMES:
+        accepted.ids[name] = value
+    elif name in rules.vendor_names:
+        accepted.vendor_data[name] = value
+    elif name == "authorization":
+        accepted.authorization = value
+    else:
+        accepted.user_data[name] = value
+
+
+def _fit(accepted: Accepted, rules: InboundRules) -> None:
+    """Leave out user data, then vendor data, then ids, until all of it is within the limit."""
+    if not (accepted.vendor_data or accepted.user_data or rules.ids_may_not_fit):
+        return
+    kinds = (accepted.user_data, accepted.vendor_data, accepted.ids)
+    length = sum(len(name) + len(value) for kind in kinds for name, value in kind.items())
+    for kind in kinds:
+        while kind and length > rules.limits.total:
+            name, value = kind.popitem()
+            length -= len(name) + len(value)
+            accepted.dropped[name] = "more than all of it may be"

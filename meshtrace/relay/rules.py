@@ -1,0 +1,132 @@
+"""What is picked out of an inbound request, under one set of settings."""
+
+from typing import Self, Unpack
+
+from meshtrace.configuration import authorization_wanted, resolve
+from meshtrace.formats import b3, vendor, w3c
+from meshtrace.names import is_never_forwarded
+from meshtrace.settings import Options, Settings
+
+__all__ = ["ID_NAMES", "InboundRules", "format_of", "may_be_folded"]
+
+ID_NAMES = frozenset({"traceparent", *b3.FIELDS, *vendor.ID_FIELDS})
+"""The fields that are ids: any host may have them."""
+
+_VENDOR_NAMES = frozenset({"tracestate", *vendor.DATA_FIELDS})
+_WITHOUT_COMMA = (ID_NAMES | _VENDOR_NAMES) - {*w3c.FIELDS[1:], "x-datadog-tags"}
+_FORMATS = (w3c.FIELDS, b3.FIELDS, vendor.DATADOG_FIELDS, vendor.SKYWALKING_FIELDS)
+_FORMAT_OF = {name: frozenset(names) for names in _FORMATS for name in names}
+
+_LONGEST_IDS = 1024
+"""More than traceparent, B3 and x-request-id can take together; Datadog's three have the limit of a field each."""
+
+
+class InboundRules:
+    """
+    Which header names are picked, and what each of them is.
+
+    Args:
+        own: The settings of one middleware; the rest is filled in.
+
+    Attributes:
+        names: The names picked, in lower case.
+        prefixes: Beginnings of names that are picked as user data.
+        vendor_names: Those of *names* that are vendor data.
+        baggage_keys: The keys of ``baggage`` to keep; None keeps all.
+        claimed: Every name of every format that *names* belong to, and ``host``: a call that has none of them is the caller's
+            untouched one.
+        asgi_names: *names* as ASGI spells them.
+        environ_names: *names* as WSGI spells them.
+        settings: The settings, filled in.
+
+    >>> sorted(InboundRules.of(incoming="ids", trace_fields="b3,sw8").names)
+    ['b3']
+    """
+
+    def __init__(self, own: Settings) -> None:
+        settings = resolve(own)
+        self.settings = settings
+        self.limits = settings.limits
+        self.ids_may_not_fit = _LONGEST_IDS + 3 * self.limits.field > self.limits.total
+        trusted = settings.incoming == "trust"
+        trace_names = _trace_names(settings.trace_fields)
+        user_names = {name for name in settings.forward if name[-1] != "*"} if trusted else set()
+        keys = {name.partition(".")[2] for name in user_names if name.startswith("baggage.")}
+        self.baggage_keys = None if "baggage" in user_names else frozenset(keys)
+        user_names = {name for name in user_names if not name.startswith("baggage.")}
+        if keys:
+            user_names.add("baggage")
+        if trusted and authorization_wanted():
+            user_names.add("authorization")
+        if settings.incoming == "ignore":
+            trace_names = frozenset()
+        elif settings.incoming == "ids":
+            trace_names &= ID_NAMES
+        self.vendor_names = trace_names - ID_NAMES
+        self.names = trace_names | user_names
+        self.claimed = frozenset({"host"}).union(*map(format_of, self.names))
+        self.prefixes = (
+            tuple(name[:-1] for name in settings.forward if name[-1] == "*") if trusted else ()
+        )
+        self._byte_prefixes = tuple(prefix.encode("ascii") for prefix in self.prefixes)
+        self._environ_prefixes = tuple(map(_environ_key, self.prefixes))
+        self.asgi_names = {name.encode("ascii"): name for name in self.names}
+        self.environ_names = {_environ_key(name): name for name in self.names}
+
+    @classmethod
+    def of(cls, **options: Unpack[Options]) -> Self:
+        """Give the rules of some options, over what is configured."""
+        return cls(Settings(**options))
+
+    def asgi_name(self, name: bytes) -> str | None:
+        """Give the name under which an ASGI header is picked, if it is."""
+        known = self.asgi_names.get(name)
+        if known is None and name.startswith(self._byte_prefixes):
+            return _user_name(name.decode("latin-1"))
+        return known
+
+    def environ_name(self, key: str) -> str | None:
+        """Give the name under which a WSGI environ's key is picked, if it is."""
+        known = self.environ_names.get(key)
+        if known is None and key.startswith(self._environ_prefixes):
+            return _user_name(key[len("HTTP_") :].replace("_", "-").lower())
+        return known
+
+    def name(self, name: str) -> str | None:
+        """Give the name under which a header is picked, if it is."""
+        lower = name.lower()
+        if lower in self.names:
+            return lower
+        return _user_name(lower) if lower.startswith(self.prefixes) else None
+
+
+def format_of(name: str) -> frozenset[str]:
+    """
+    Give all names of the format a field belongs to: what a caller sets of it, is the whole of it.
+
+    >>> sorted(format_of("tracestate")), sorted(format_of("end-user"))
+    (['traceparent', 'tracestate'], ['end-user'])
+    """
+    return _FORMAT_OF.get(name) or frozenset({name})
+
+
+def may_be_folded(name: str) -> bool:
+    """Tell whether a comma in this field can only come from two lines that a server joined."""
+    return name in _WITHOUT_COMMA
+
+
+def _trace_names(changes: tuple[str, ...]) -> frozenset[str]:
+    default = ID_NAMES | _VENDOR_NAMES
+    if changes and changes[0][0] not in "+-":
+        return frozenset(changes)
+    added = {name[1:] for name in changes if name[0] == "+"}
+    removed = {name[1:] for name in changes if name[0] == "-"}
+    return (default | added) - removed
+
+
+def _environ_key(name: str) -> str:
+    return "HTTP_" + name.upper().replace("-", "_")
+
+
+def _user_name(name: str) -> str | None:
+    return None if is_never_forwarded(name) else name

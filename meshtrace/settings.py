@@ -1,0 +1,171 @@
+"""What to forward, and where to."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, Self, TypedDict, Unpack
+
+from meshtrace import options
+from meshtrace.errors import ConfigurationError
+
+__all__ = ["DEFAULTS", "Limits", "Options", "Settings"]
+
+Incoming = Literal["trust", "ids", "ignore"]
+Parent = Literal["auto", "w3c", "b3"]
+OnConflict = Literal["keep", "replace"]
+Names = str | list[str] | tuple[str, ...] | set[str] | frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """
+    How much may be carried; what is longer is left out, never cut.
+
+    Attributes:
+        request_id: The longest ``x-request-id``, in characters.
+        field: The longest of the other fields, in characters.
+        baggage_members: The most members of ``baggage``.
+        baggage: The longest ``baggage``, in characters (W3C Baggage asks for 64 members and 8192 bytes).
+        total: All fields of one request, names and values, in characters.
+    """
+
+    request_id: int = 128
+    field: int = 4096
+    baggage_members: int = 64
+    baggage: int = 8192
+    total: int = 16384
+
+
+class Options(TypedDict, total=False):
+    """The keyword options of `Settings`, `configure`, the middlewares and `wrap`."""
+
+    incoming: Incoming
+    forward: Names
+    trace_fields: Names
+    trace_hosts: Names
+    mesh_hosts: Names
+    deny_hosts: Names
+    authorization_hosts: Names
+    cluster_domain: str
+    parent: Parent
+    on_conflict: OnConflict
+    response_header: str
+    patch: Names
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Settings:
+    """
+    A set of settings; those that are not given are filled in from the next place in order.
+
+    Lists are given as one text with commas, or as a list of texts.
+
+    Attributes:
+        incoming: ``"trust"`` takes everything; ``"ids"`` is for a service at the edge (ids yes, vendor data and user data no);
+            ``"ignore"`` takes nothing.
+        forward: User data to relay to mesh hosts: names (``end-user``), prefixes (``x-route-*``), ``baggage`` or ``baggage.KEY``.
+        trace_fields: Changes to the trace fields: ``+name`` adds (to mesh hosts), ``-name`` removes; plain names replace the list.
+        trace_hosts: Who gets the ids: ``"all"``, ``"mesh"`` or a list of hosts.
+        mesh_hosts: Hosts of the mesh, beside those known by their form: ``.suffix``, ``host`` or a network such as ``10.20.0.0/16``.
+        deny_hosts: Hosts that get nothing.
+        authorization_hosts: Exact hosts that get the caller's ``authorization``; in code only.
+        cluster_domain: The cluster's DNS domain; empty means that of ``/etc/resolv.conf``, else ``cluster.local``.
+        parent: Which format `current` believes when they disagree: ``"auto"``, ``"w3c"`` or ``"b3"``.
+        on_conflict: ``"keep"`` leaves a format that the caller set on a call; ``"replace"`` overwrites it.
+        response_header: A relayed field to echo in the response, such as ``x-request-id``.
+        patch: What `patch` patches: names add opt-in parts, ``-name`` removes.
+        limits: See `Limits`.
+        given: The names of the settings that were given.
+
+    Raises:
+        ConfigurationError: A name or a value is not valid.
+
+    >>> Settings(forward="end-user, x-route-*").forward
+    ('end-user', 'x-route-*')
+    >>> Settings(incoming="all")
+    Traceback (most recent call last):
+        ...
+    meshtrace.errors.ConfigurationError: incoming='all': not one of 'trust', 'ids', 'ignore'
+    """
+
+    incoming: Incoming
+    forward: tuple[str, ...]
+    trace_fields: tuple[str, ...]
+    trace_hosts: tuple[str, ...]
+    mesh_hosts: tuple[str, ...]
+    deny_hosts: tuple[str, ...]
+    authorization_hosts: tuple[str, ...]
+    cluster_domain: str
+    parent: Parent
+    on_conflict: OnConflict
+    response_header: str
+    patch: tuple[str, ...]
+    limits: Limits
+    given: frozenset[str]
+
+    def __init__(self, **given: Unpack[Options]) -> None:
+        for name in given:
+            if name not in _PARSERS:
+                raise ConfigurationError(
+                    f"unknown setting {name!r}{options.nearest(name, _PARSERS)}; valid: {', '.join(_PARSERS)}"
+                )
+        for name, default in DEFAULTS.items():
+            value = _PARSERS[name](name, given[name]) if name in given else default  # type: ignore[literal-required]  # each name was looked up above
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "given", frozenset(given))
+
+    def over(self, lower: "Settings") -> Self:
+        """
+        Lay these settings over others: what is given here stands, deny lists add up.
+
+        >>> Settings(incoming="ids").over(Settings(incoming="trust", forward="end-user")).forward
+        ('end-user',)
+        """
+        merged = object.__new__(type(self))
+        for name in DEFAULTS:
+            value = getattr(self if name in self.given else lower, name)
+            object.__setattr__(merged, name, value)
+        denied = dict.fromkeys((*self.deny_hosts, *lower.deny_hosts))
+        object.__setattr__(merged, "deny_hosts", tuple(denied))
+        object.__setattr__(merged, "given", self.given | lower.given)
+        return merged
+
+    def __str__(self) -> str:
+        """What differs from the defaults, in words."""
+        said = (
+            f"{name}={value if isinstance(value, str) else ','.join(value)}"
+            for name, default in DEFAULTS.items()
+            if name != "limits" and (value := getattr(self, name)) != default
+        )
+        return ", ".join(said) or "defaults"
+
+
+_PARSERS: dict[str, options.Parser] = {
+    "incoming": options.choice("trust", "ids", "ignore"),
+    "forward": options.forward_names,
+    "trace_fields": options.trace_field_names,
+    "trace_hosts": options.trace_hosts,
+    "mesh_hosts": options.hosts,
+    "deny_hosts": options.hosts,
+    "authorization_hosts": options.exact_hosts,
+    "cluster_domain": options.domain,
+    "parent": options.choice("auto", "w3c", "b3"),
+    "on_conflict": options.choice("keep", "replace"),
+    "response_header": options.response_header,
+    "patch": options.patchable,
+    "limits": options.instance_of(Limits),
+}
+DEFAULTS: dict[str, Any] = {
+    "incoming": "trust",
+    "forward": (),
+    "trace_fields": (),
+    "trace_hosts": ("all",),
+    "mesh_hosts": (),
+    "deny_hosts": (),
+    "authorization_hosts": (),
+    "cluster_domain": "",
+    "parent": "auto",
+    "on_conflict": "keep",
+    "response_header": "",
+    "patch": (),
+    "limits": Limits(),
+}
