@@ -3,8 +3,9 @@ meshtrace carries the trace headers of an Envoy mesh through a Python service.
 
 What came in goes out, byte for byte, on every call made for that request, and on no other:
 
-    app.add_middleware(meshtrace.MeshTrace)      # ASGI; app.wsgi_app = meshtrace.MeshTraceWSGI(app.wsgi_app) for WSGI
-    meshtrace.patch()                            # or meshtrace.wrap(session)
+    app.add_middleware(meshtrace.MeshTrace)                  # ASGI
+    app.wsgi_app = meshtrace.MeshTraceWSGI(app.wsgi_app)     # WSGI
+    meshtrace.patch()                                        # or meshtrace.wrap(session)
 
 Importing acts on nothing.
 """

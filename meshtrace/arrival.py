@@ -1,4 +1,4 @@
-"""What every inbound room does the same way: settings, the response header, the notices, the obvious mistakes."""
+"""What every inbound room does the same way: settings, notices, and naming obvious mistakes."""
 
 import inspect
 from collections.abc import Callable
@@ -44,7 +44,7 @@ class Arrivals:
         self.off = disabled()
 
     def empty(self) -> Snapshot:
-        """Give the context of a request whose headers could not be read, which is a fault of ours or of the server."""
+        """Give the context of a request whose headers could not be read."""
         notices.fault("reading the headers of a request")
         return Snapshot([], self.rules())
 
@@ -54,7 +54,7 @@ class Arrivals:
 
     def end(self, snapshot: Snapshot) -> bool:
         """
-        Note that a request ended; by the end of the first that brought ids, a client should have been made ready.
+        Note that a request ended: by the end of the first with ids a client should be ready.
 
         Returns:
             Whether the next request is to be noted, too.
@@ -65,7 +65,7 @@ class Arrivals:
         return False
 
     def echoed(self, snapshot: Snapshot) -> tuple[str, str] | None:
-        """Give the name and value of the field to echo to the caller, if that was asked for and the request brought it."""
+        """Give the name and value of the field to echo, if one was asked for and came."""
         name = snapshot.rules.settings.response_header
         value = snapshot.fields(Share.MESH).get(name) if name else None
         return (name, value) if value else None
@@ -81,7 +81,8 @@ def refuse_mistakes(middleware: str, app: Callable[..., Any], arguments: int) ->
         arguments: How many arguments its protocol calls an application with: `ASGI` or `WSGI`.
 
     Raises:
-        TypeError: *app* is called with another number of arguments, or is Django's ``get_response``.
+        TypeError: *app* is called with another number of arguments, or is Django's
+            ``get_response``.
 
     >>> refuse_mistakes("MeshTrace", lambda environ, start_response: [], 3)
     Traceback (most recent call last):
@@ -99,7 +100,8 @@ def refuse_mistakes(middleware: str, app: Callable[..., Any], arguments: int) ->
     if [*signature.parameters] == ["request"]:
         raise TypeError(
             f"{middleware} is no Django middleware: wrap Django's application instead, "
-            "application = meshtrace.MeshTraceWSGI(get_wsgi_application()) or meshtrace.MeshTrace(get_asgi_application())"
+            "meshtrace.MeshTraceWSGI(get_wsgi_application()) "
+            "or meshtrace.MeshTrace(get_asgi_application())"
         )
     for kind, right, count in (
         ("a WSGI", "meshtrace.MeshTraceWSGI", WSGI),

@@ -1,4 +1,4 @@
-"""The verbs for client libraries, by name: each library's own file is loaded when the library is."""
+"""The verbs for client libraries: a library's own file is loaded when the library is."""
 
 import functools
 import importlib
@@ -44,7 +44,8 @@ def wrap(client: C, *, settings: Settings | None = None, **options: Unpack[Optio
                 _room(library).wrap(client, own.over(settings) if settings else own)
             return client
     raise TypeError(
-        f"cannot wrap {type(client).__name__}; what can be wrapped: a client of {', '.join(PATCHABLE)}. "
+        f"cannot wrap {type(client).__name__}; "
+        f"what can be wrapped: a client of {', '.join(PATCHABLE)}. "
         "For any other client: meshtrace.headers(url)"
     )
 

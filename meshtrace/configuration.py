@@ -1,9 +1,10 @@
 """
 Where settings come from.
 
-``MESHTRACE_DISABLED`` beats everything; then the arguments of a middleware or of `wrap`; then `configure`; then the environment; then the
-default. Deny lists add up. In code a wrong setting raises at once; in the environment it is one warning, and the default is kept: a
-variable must not stop an application.
+``MESHTRACE_DISABLED`` beats everything; then the arguments of a middleware or of `wrap`; then
+`configure`; then the environment; then the default. Deny lists add up. In code a wrong setting
+raises at once; in the environment it is one warning, and the default is kept: a variable must not
+stop an application.
 """
 
 import logging
@@ -21,9 +22,7 @@ __all__ = ["Following", "authorization_wanted", "configure", "disabled", "genera
 T = TypeVar("T")
 
 _CODE_ONLY = {"authorization_hosts", "parent", "limits"}
-_VARIABLES = {
-    f"MESHTRACE_{name.upper()}": name for name in DEFAULTS if name not in _CODE_ONLY
-}
+_VARIABLES = {f"MESHTRACE_{name.upper()}": name for name in DEFAULTS if name not in _CODE_ONLY}
 _KNOWN_VARIABLES = ("MESHTRACE_DISABLED", *_VARIABLES)
 _KUBERNETES_PREFIXES = ("MESHTRACE_PORT", "MESHTRACE_SERVICE_")
 """Kubernetes sets these in every pod beside a Service that is called meshtrace."""
@@ -32,7 +31,10 @@ _configured = Settings()
 _authorization_wanted = False
 
 generation: object = object()
-"""Another object after each `configure`: who keeps what it worked out from settings, compares this to know when to do it again."""
+"""
+Another object after each `configure`: who keeps what it worked out from settings, compares this to
+know when to do it again.
+"""
 
 
 def configure(**given: Unpack[Options]) -> None:
@@ -76,7 +78,11 @@ def resolve(own: Settings, environ: Mapping[str, str] | None = None) -> Settings
 
 
 def authorization_wanted() -> bool:
-    """Tell whether any client was given ``authorization_hosts``: only then a middleware keeps the caller's ``authorization``."""
+    """
+    Tell whether any client was given ``authorization_hosts``.
+
+    Only then a middleware keeps the caller's ``authorization``.
+    """
     return _authorization_wanted
 
 

@@ -35,14 +35,17 @@ class TraceContext:
     """
     The remote parent of a request, and the id Envoy gave the request.
 
-    Every part may be missing: a request may bring a decision without ids, a request id alone, or nothing.
+    Every part may be missing: a request may bring a decision without ids, a request id alone, or
+    nothing.
 
     Attributes:
         trace_id: 16 or 32 lower-case hex digits, in the width in which they came; not all zero.
-        span_id: 16 lower-case hex digits, not all zero: the span of the caller. Comes with *trace_id* only.
+        span_id: 16 lower-case hex digits, not all zero: the span of the caller. Comes with
+            *trace_id* only.
         parent_span_id: 16 lower-case hex digits: the parent of that span. Only B3 carries it.
         sampling: The decision that came.
-        random: Whether the trace id's right half was made at random (W3C Trace Context level 2, section 3.2.2.5.2).
+        random: Whether the trace id's right half was made at random (W3C Trace Context level 2,
+            section 3.2.2.5.2).
         request_id: ``x-request-id`` as it came.
 
     Raises:

@@ -1,8 +1,9 @@
 """
 Which request this code runs for.
 
-The context is meshtrace's own ContextVar. OpenTelemetry's would not do: its extract starts from an empty context and would lose ours, and
-a remote parent that we attached there would change the spans of its instrumentations.
+The context is meshtrace's own ContextVar. OpenTelemetry's would not do: its extract starts from an
+empty context and would lose ours, and a remote parent that we attached there would change the spans
+of its instrumentations.
 """
 
 import functools
@@ -24,7 +25,16 @@ from meshtrace.relay.rules import ID_NAMES
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.settings import Settings
 
-__all__ = ["CURRENT", "Entered", "Stepwise", "current", "detached", "headers", "leave", "set_header"]
+__all__ = [
+    "CURRENT",
+    "Entered",
+    "Stepwise",
+    "current",
+    "detached",
+    "headers",
+    "leave",
+    "set_header",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,7 +72,11 @@ class Entered(AbstractContextManager[None]):
 
 
 def leave(token: Token[Snapshot | None]) -> None:
-    """Undo one setting of the context, also when a coroutine or a generator is closed from another context: then it has ended already."""
+    """
+    Undo one setting of the context.
+
+    A coroutine or a generator may be closed from another context: there is nothing to undo there.
+    """
     try:
         CURRENT.reset(token)
     except ValueError:
@@ -71,9 +85,10 @@ def leave(token: Token[Snapshot | None]) -> None:
 
 def current() -> TraceContext:
     """
-    Give the remote parent of the request this code runs for, and its request id: for a log line, for instance.
+    Give the remote parent of the request this code runs for, and its request id.
 
-    Nothing is relayed by what stands here; where the formats that came disagree, the setting ``parent`` chooses.
+    Nothing is relayed by what stands here; where the formats that came disagree, the setting
+    ``parent`` chooses.
 
     Returns:
         An empty `TraceContext` outside any request.
@@ -90,7 +105,8 @@ def headers(url: str | None = None) -> dict[str, str]:
     Give the headers to put on one call, for a client that meshtrace does not know.
 
     Args:
-        url: Where the call goes, absolute. Without it the host cannot be judged, and gets what a host outside the mesh gets.
+        url: Where the call goes, absolute. Without it the host cannot be judged, and gets what a
+            host outside the mesh gets.
 
     Returns:
         A new dict, names in lower case; empty outside any request.
@@ -107,17 +123,20 @@ def headers(url: str | None = None) -> dict[str, str]:
 
 def set_header(name: str, value: str) -> None:
     """
-    Set a field of user data, such as ``end-user``, on the calls made for this request, to hosts of the mesh.
+    Set a field of user data, such as ``end-user``, on the calls made for this request.
 
-    Threads and tasks of the same request see it, so a synchronous dependency may set it. A value that is too long or not visible ASCII is
-    dropped with a warning; an empty one takes the field away. Outside any request there is nothing to set it for: one warning.
+    It goes to hosts of the mesh. Threads and tasks of the same request see it, so a synchronous
+    dependency may set it. A value that is too long or not visible ASCII is dropped with a warning;
+    an empty one takes the field away. Outside any request there is nothing to set it for: one
+    warning.
 
     Args:
         name: The header's name.
         value: The header's value.
 
     Raises:
-        ConfigurationError: *name* is no header name, is never forwarded, or is an id, which Envoy makes and nobody else.
+        ConfigurationError: *name* is no header name, is never forwarded, or is an id, which Envoy
+            makes and nobody else.
 
     >>> set_header("cookie", "session=1")
     Traceback (most recent call last):
@@ -164,8 +183,9 @@ class Stepwise:
     """
     Runs the steps of something lazy, such as a body that is streamed, in the request's context.
 
-    Each step finds what was current when the last one ended; between the steps the outside finds its own. No token lives from one step
-    to the next, so that the steps may run in different threads, and nothing else of the caller's context changes.
+    Each step finds what was current when the last one ended; between the steps the outside finds
+    its own. No token lives from one step to the next, so that the steps may run in different
+    threads, and nothing else of the caller's context changes.
 
     Args:
         snapshot: What is current in the first step.

@@ -3,9 +3,11 @@ The errors meshtrace raises, and whose fault each one is.
 
 * `MeshTraceError`
     * `MalformedHeaderError` - a header's text is not what its format says (the sender's fault)
-    * `ConfigurationError` - a setting given in code is not one of the valid choices (the caller's fault)
+    * `ConfigurationError` - a setting given in code is not one of the valid choices (the caller's
+        fault)
 
-Neither ever leaves a request: extraction drops what is malformed, and settings are judged when they are given.
+Neither ever leaves a request: extraction drops what is malformed, and settings are judged when they
+are given.
 """
 
 __all__ = ["ConfigurationError", "MalformedHeaderError", "MeshTraceError"]

@@ -1,4 +1,4 @@
-"""How a request's context gets to code that it does not reach by itself: another server, a queue, a thread, a callback."""
+"""How a context gets where it does not go by itself: another server, a queue, a thread."""
 
 import functools
 import inspect
@@ -30,7 +30,10 @@ __all__ = ["capture", "carry", "use"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _CAPTURED = "meshtrace:user"
-"""Marks what `capture` gave and names its user data. No HTTP header can be called so: nobody outside can send it."""
+"""
+Marks what `capture` gave and names its user data. No HTTP header can be called so: nobody outside
+can send it.
+"""
 
 
 def capture() -> dict[str, str]:
@@ -58,12 +61,11 @@ def use(source: object) -> AbstractContextManager[None]:
 
     Args:
         source: One of
-            a web framework's request object, an ASGI scope or a WSGI environ (one that a middleware saw gives its own context back: in a
-            500 handler that runs outside the middlewares, for instance);
-            headers, as a mapping or as (name, value) pairs, of text or bytes;
-            what `capture` gave;
-            a `TraceContext`, which is written as ``x-b3-*`` and, when a decision is known, ``traceparent``;
-            None, for no request.
+            a web framework's request object, an ASGI scope or a WSGI environ (one that a middleware
+            saw gives its own context back: in a 500 handler that runs outside the middlewares, for
+            instance); headers, as a mapping or as (name, value) pairs, of text or bytes; what
+            `capture` gave; a `TraceContext`, which is written as ``x-b3-*`` and, when a decision is
+            known, ``traceparent``; None, for no request.
 
     Raises:
         TypeError: *source* is none of these.
@@ -80,8 +82,8 @@ def carry(fn: F) -> F:
     """
     Take the current request along into *fn*, for a thread, a greenlet, a callback.
 
-    The context is set and undone around each call, so a pool's thread keeps nothing. Works for functions, coroutine functions, generator
-    functions and asynchronous generator functions.
+    The context is set and undone around each call, so a pool's thread keeps nothing. Works for
+    functions, coroutine functions, generator functions and asynchronous generator functions.
 
     Args:
         fn: What will be called elsewhere.
@@ -174,8 +176,8 @@ def _snapshot_of(source: object) -> Snapshot | None:
     carrier = getattr(source, "headers", source)
     if isinstance(carrier, str | bytes) or not isinstance(carrier, Iterable):
         raise TypeError(
-            f"use({type(source).__name__}): give a request object, an ASGI scope, a WSGI environ, headers (a mapping or pairs), "
-            "what capture() gave, a TraceContext or None"
+            f"use({type(source).__name__}): give a request object, an ASGI scope, a WSGI environ, "
+            "headers (a mapping or pairs), what capture() gave, a TraceContext or None"
         )
     return _from_carrier(carrier)
 

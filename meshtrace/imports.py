@@ -13,7 +13,9 @@ _waiting: dict[str, Callable[[], None]] = {}
 
 def when_imported(module: str, then: Callable[[], None]) -> None:
     """
-    Call *then* now if *module* is loaded, else right after it is loaded for the first time. Nothing is imported here.
+    Call *then* now if *module* is loaded, else right after it is loaded for the first time.
+
+    Nothing is imported here.
 
     >>> when_imported("sys", lambda: print("loaded"))
     loaded
@@ -57,7 +59,8 @@ class _Loader(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        # From here on the module is its own loader's, which is asked for its source and its data files.
+        # From here on the module is its own loader's, which is asked for its source and its data
+        # files.
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader

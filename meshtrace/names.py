@@ -1,4 +1,4 @@
-"""Header names: what one may look like, and which are never forwarded, whatever the settings say."""
+"""Header names: what one looks like, and which are never forwarded, whatever is set."""
 
 import re
 
@@ -9,7 +9,8 @@ is_field_name = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+").fullmatch
 
 _NEVER = frozenset(
     {
-        # They describe the connection or the message they came with (RFC 9110, section 7.6.1; RFC 9112).
+        # They describe the connection or the message they came with (RFC 9110, section 7.6.1; RFC
+        # 9112).
         "connection",
         "expect",
         "host",
@@ -43,9 +44,10 @@ _NEVER_SUFFIXES = ("-bin",)
 
 def is_never_forwarded(name: str) -> bool:
     """
-    Tell whether a header is never forwarded: framing, hop-by-hop, cookies, and what Envoy says about one hop.
+    Tell whether a header is never forwarded: framing, hop-by-hop, cookies, Envoy's about one hop.
 
-    ``authorization`` has a setting of its own (``authorization_hosts``) and counts as never forwarded here.
+    ``authorization`` has a setting of its own (``authorization_hosts``) and counts as never
+    forwarded here.
 
     Args:
         name: The header's name, in lower case.

@@ -1,11 +1,12 @@
 """
-What meshtrace says in the log: each thing once a process, names and reasons only, never a header's value.
+What meshtrace says in the log: each thing once a process, and never a header's value.
 
-This is also where the two halves of meshtrace, the middleware and the clients, learn of each other, so that a missing half is said
-instead of being searched for.
+This is also where the two halves of meshtrace, the middleware and the clients, learn of each other,
+so that a missing half is said instead of being searched for.
 """
 
 import logging
+import sys
 from collections.abc import Callable
 
 __all__ = [
@@ -48,7 +49,11 @@ def fault(doing: str) -> None:
     """
     if doing not in _said:
         _said.add(doing)
-        logger.warning("meshtrace: a fault while %s; going on without", doing, exc_info=True)
+        logger.warning(
+            "meshtrace: a fault while %s; going on without",
+            doing,
+            exc_info=sys.exception(),
+        )
 
 
 def client_ready(name: str) -> None:
@@ -71,25 +76,27 @@ def request_came(what_is_on: Callable[[], str]) -> None:
 
 
 def request_ended_with_ids() -> None:
-    """Note the end of a request that brought ids; when no client is ready by then, half of meshtrace is missing."""
+    """Note the end of a request that brought ids: half is missing if no client is ready."""
     if not _clients:
         once(
             logging.WARNING,
             "no client",
-            "meshtrace: trace headers came in, but no HTTP client is wrapped or patched, so none go out. "
+            "meshtrace: trace headers came in, but no HTTP client is wrapped or patched, "
+            "so none go out. "
             "Call meshtrace.patch() at start-up, or meshtrace.wrap(session). "
             "(A service that calls no other may ignore this.)",
         )
 
 
 def client_sent_without_context() -> None:
-    """Note that a client sent outside any request; when no middleware ever ran, half of meshtrace is missing."""
+    """Note a call outside any request: half is missing if no middleware ever ran."""
     if not _came:
         once(
             logging.WARNING,
             "no middleware",
-            "meshtrace: a call went out without trace headers, because no middleware ever ran here. "
-            "Add app.add_middleware(MeshTrace), or wrap the application in MeshTrace or MeshTraceWSGI. "
+            "meshtrace: a call went out without trace headers: no middleware ever ran here. "
+            "Add app.add_middleware(MeshTrace), "
+            "or wrap the application in MeshTrace or MeshTraceWSGI. "
             "(A process that serves no requests may ignore this.)",
         )
 

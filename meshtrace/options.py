@@ -1,7 +1,8 @@
 """
-How one setting's value is read: text or a list in, a normalised value out, or `ConfigurationError` with the valid choices.
+How one setting's value is read: in comes a text or a list, out a normalised value.
 
-The same readers serve code and environment.
+What is not valid is a `ConfigurationError` with the valid choices. The same readers serve code and
+environment.
 """
 
 import difflib

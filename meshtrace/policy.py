@@ -1,9 +1,10 @@
 """
 Which field may go to which host.
 
-Every relayed field is of one of three classes. *Ids* go to every host. *Vendor data* (names of services, addresses) and *user data*
-(what the application or its user said) go to hosts of the mesh only. Hosts are judged by their parsed name, by whole labels: never by a
-substring, never by the URL's text.
+Every relayed field is of one of three classes. *Ids* go to every host. *Vendor data* (names of
+services, addresses) and *user data* (what the application or its user said) go to hosts of the mesh
+only. Hosts are judged by their parsed name, by whole labels: never by a substring, never by the
+URL's text.
 """
 
 import ipaddress
@@ -70,8 +71,8 @@ class HostPolicy:
     What each host may have, under one set of settings.
 
     Args:
-        settings: Resolved settings; of them ``mesh_hosts``, ``deny_hosts``, ``trace_hosts``, ``authorization_hosts`` and
-            ``cluster_domain`` count here.
+        settings: Resolved settings; of them ``mesh_hosts``, ``deny_hosts``, ``trace_hosts``,
+            ``authorization_hosts`` and ``cluster_domain`` count here.
 
     >>> policy = HostPolicy(Settings())
     >>> policy.share("http://reviews:9080/reviews/0") == Share.MESH
@@ -196,7 +197,7 @@ def _address(name: str) -> Address | None:
 
 def cluster_domain(resolv_conf: Path = Path("/etc/resolv.conf")) -> str:
     """
-    Find the cluster's DNS domain, from the search line that Kubernetes writes (``default.svc.cluster.local svc.cluster.local ...``).
+    Find the cluster's DNS domain, from the search line that Kubernetes writes.
 
     >>> cluster_domain(Path("no such file"))
     'cluster.local'
@@ -214,12 +215,13 @@ def cluster_domain(resolv_conf: Path = Path("/etc/resolv.conf")) -> str:
 
 
 def say_withheld(url: str, names: Iterable[str]) -> None:
-    """Warn, once a host, that fields stayed here because the host is not known to be of the mesh."""
+    """Warn, once a host, that fields stayed here: the host is not known to be of the mesh."""
     host = _host_of(url)
     notices.once(
         logging.WARNING,
         ("withheld", host),
-        "meshtrace: %s not sent to %s, which is not known to be in the mesh. If it is: MESHTRACE_MESH_HOSTS=%s",
+        "meshtrace: %s not sent to %s, which is not known to be in the mesh. "
+        "If it is: MESHTRACE_MESH_HOSTS=%s",
         ", ".join(sorted(names)),
         host,
         _suggestion(host),

@@ -23,7 +23,8 @@ class Limits:
         request_id: The longest ``x-request-id``, in characters.
         field: The longest of the other fields, in characters.
         baggage_members: The most members of ``baggage``.
-        baggage: The longest ``baggage``, in characters (W3C Baggage asks for 64 members and 8192 bytes).
+        baggage: The longest ``baggage``, in characters (W3C Baggage asks for 64 members and 8192
+            bytes).
         total: All fields of one request, names and values, in characters.
     """
 
@@ -60,17 +61,23 @@ class Settings:
     Lists are given as one text with commas, or as a list of texts.
 
     Attributes:
-        incoming: ``"trust"`` takes everything; ``"ids"`` is for a service at the edge (ids yes, vendor data and user data no);
-            ``"ignore"`` takes nothing.
-        forward: User data to relay to mesh hosts: names (``end-user``), prefixes (``x-route-*``), ``baggage`` or ``baggage.KEY``.
-        trace_fields: Changes to the trace fields: ``+name`` adds (to mesh hosts), ``-name`` removes; plain names replace the list.
+        incoming: ``"trust"`` takes everything; ``"ids"`` is for a service at the edge (ids yes,
+            vendor data and user data no); ``"ignore"`` takes nothing.
+        forward: User data to relay to mesh hosts: names (``end-user``), prefixes (``x-route-*``),
+            ``baggage`` or ``baggage.KEY``.
+        trace_fields: Changes to the trace fields: ``+name`` adds (to mesh hosts), ``-name``
+            removes; plain names replace the list.
         trace_hosts: Who gets the ids: ``"all"``, ``"mesh"`` or a list of hosts.
-        mesh_hosts: Hosts of the mesh, beside those known by their form: ``.suffix``, ``host`` or a network such as ``10.20.0.0/16``.
+        mesh_hosts: Hosts of the mesh, beside those known by their form: ``.suffix``, ``host`` or a
+            network such as ``10.20.0.0/16``.
         deny_hosts: Hosts that get nothing.
         authorization_hosts: Exact hosts that get the caller's ``authorization``; in code only.
-        cluster_domain: The cluster's DNS domain; empty means that of ``/etc/resolv.conf``, else ``cluster.local``.
-        parent: Which format `current` believes when they disagree: ``"auto"``, ``"w3c"`` or ``"b3"``.
-        on_conflict: ``"keep"`` leaves a format that the caller set on a call; ``"replace"`` overwrites it.
+        cluster_domain: The cluster's DNS domain; empty means that of ``/etc/resolv.conf``, else
+            ``cluster.local``.
+        parent: Which format `current` believes when they disagree: ``"auto"``, ``"w3c"`` or
+            ``"b3"``.
+        on_conflict: ``"keep"`` leaves a format that the caller set on a call; ``"replace"``
+            overwrites it.
         response_header: A relayed field to echo in the response, such as ``x-request-id``.
         patch: What `patch` patches: names add opt-in parts, ``-name`` removes.
         limits: See `Limits`.
@@ -106,7 +113,8 @@ class Settings:
         for name in given:
             if name not in _PARSERS:
                 raise ConfigurationError(
-                    f"unknown setting {name!r}{options.nearest(name, _PARSERS)}; valid: {', '.join(_PARSERS)}"
+                    f"unknown setting {name!r}{options.nearest(name, _PARSERS)}; "
+                    f"valid: {', '.join(_PARSERS)}"
                 )
         for name, default in DEFAULTS.items():
             value = _PARSERS[name](name, given[name]) if name in given else default  # type: ignore[literal-required]  # each name was looked up above
@@ -130,7 +138,7 @@ class Settings:
         return merged
 
     def __str__(self) -> str:
-        """What differs from the defaults, in words."""
+        """Say what differs from the defaults."""
         said = (
             f"{name}={value if isinstance(value, str) else ','.join(value)}"
             for name, default in DEFAULTS.items()

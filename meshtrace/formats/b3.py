@@ -10,10 +10,11 @@ B3: one grammar, two spellings.
     x-b3-sampled         1 or 0 (lenient: true, false; Envoy takes d for 0)
     x-b3-flags           1 for debug
 
-A missing decision is a state of its own, *defer*. Source: https://github.com/openzipkin/b3-propagation, and what Envoy 1.40 was seen to do.
+A missing decision is a state of its own, *defer*. Source:
+https://github.com/openzipkin/b3-propagation, and what Envoy 1.40 was seen to do.
 
-OpenTelemetry's B3 propagator is not used to read or write what came: it turns defer into 0 or 1, loses a decision without ids, debug
-and the parent span id, and pads 64 bit ids.
+OpenTelemetry's B3 propagator is not used to read or write what came: it turns defer into 0 or 1,
+loses a decision without ids, debug and the parent span id, and pads 64 bit ids.
 """
 
 import re
@@ -89,14 +90,16 @@ def parse_b3(value: str) -> TraceContext:
     """
     Read one ``b3`` header value.
 
-    A decision may travel without ids (``0``, ``1``, ``d``); the result then has a *sampling* and no ids. A missing decision is
-    `Sampling.DEFER`, never a guess. Ids keep the width they came with; a bad parent span id is left out.
+    A decision may travel without ids (``0``, ``1``, ``d``); the result then has a *sampling* and no
+    ids. A missing decision is `Sampling.DEFER`, never a guess. Ids keep the width they came with; a
+    bad parent span id is left out.
 
     Args:
         value: The header's text, already stripped.
 
     Raises:
-        MalformedHeaderError: *value* is not B3. Extraction never lets this out: a bad header must not fail a request.
+        MalformedHeaderError: *value* is not B3. Extraction never lets this out: a bad header must
+            not fail a request.
 
     >>> parse_b3("80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1").sampling
     <Sampling.DEFER: 'defer'>
@@ -119,7 +122,8 @@ def format_b3(context: TraceContext) -> str:
     """
     Write one ``b3`` value.
 
-    The spelling has no place for a parent span id without a decision: an undecided context is written without its parent.
+    The spelling has no place for a parent span id without a decision: an undecided context is
+    written without its parent.
 
     Raises:
         ValueError: *context* has neither ids nor a decision: there is nothing to write.
@@ -144,7 +148,8 @@ def relayable_b3_multi(carrier: Mapping[str, str]) -> dict[str, str]:
     """
     Give those of the ``x-b3-*`` fields that may be sent on, each as it came.
 
-    A bad parent span id is left out alone, as is an ``x-b3-flags`` other than ``0`` and ``1`` (which says nothing).
+    A bad parent span id is left out alone, as is an ``x-b3-flags`` other than ``0`` and ``1``
+    (which says nothing).
 
     Args:
         carrier: Names in lower case to values, already stripped; other names are not looked at.
@@ -165,9 +170,7 @@ def relayable_b3_multi(carrier: Mapping[str, str]) -> dict[str, str]:
         )
     if "x-b3-sampled" in fields and fields["x-b3-sampled"].lower() not in _MULTI_DECISIONS:
         raise MalformedHeaderError("x-b3-sampled", "not 0, 1, true or false")
-    if "x-b3-parentspanid" in fields and not (
-        with_ids and _span_id(fields["x-b3-parentspanid"])
-    ):
+    if "x-b3-parentspanid" in fields and not (with_ids and _span_id(fields["x-b3-parentspanid"])):
         del fields["x-b3-parentspanid"]
     if "x-b3-flags" in fields and fields["x-b3-flags"] not in ("0", "1"):
         del fields["x-b3-flags"]
@@ -178,7 +181,8 @@ def parse_b3_multi(carrier: Mapping[str, str]) -> TraceContext:
     """
     Read the ``x-b3-*`` fields.
 
-    ``x-b3-flags: 1`` is debug whatever ``x-b3-sampled`` says, as the specification has it (Envoy does not read the flags).
+    ``x-b3-flags: 1`` is debug whatever ``x-b3-sampled`` says, as the specification has it (Envoy
+    does not read the flags).
 
     Args:
         carrier: Names in lower case to values, already stripped; other names are not looked at.
@@ -222,16 +226,18 @@ def format_b3_multi(context: TraceContext) -> dict[str, str]:
 
 def is_stale(single: str, multi: Mapping[str, str]) -> bool:
     """
-    Tell whether a ``b3`` is an outside client's, left as it was by an Envoy that refreshed ``x-b3-*`` beside it.
+    Tell whether a ``b3`` is an outside client's, beside live ``x-b3-*``.
 
-    Envoy before 1.40 does that, and reads ``b3`` first, so relaying it would hang every hop from the client's span, or split the
-    trace. It is stale when ``x-b3-*`` has ids and ``b3`` has none, or when ``b3`` names the parent of the span that ``x-b3-*`` names.
+    Envoy before 1.40 refreshes ``x-b3-*`` alone, and reads ``b3`` first, so relaying it would hang
+    every hop from the client's span, or split the trace. It is stale when ``x-b3-*`` has ids and
+    ``b3`` has none, or when ``b3`` names the parent of the span that ``x-b3-*`` names.
 
     Args:
         single: A good ``b3`` value.
         multi: Good ``x-b3-*`` fields.
 
-    >>> is_stale("463ac35c9f6413ad-a2fb4a1d1a96d312-1", {"x-b3-traceid": "463ac35c9f6413ad", "x-b3-parentspanid": "a2fb4a1d1a96d312"})
+    >>> multi = {"x-b3-traceid": "463ac35c9f6413ad", "x-b3-parentspanid": "a2fb4a1d1a96d312"}
+    >>> is_stale("463ac35c9f6413ad-a2fb4a1d1a96d312-1", multi)
     True
     """
     if "x-b3-traceid" not in multi:

@@ -4,8 +4,8 @@ W3C Baggage, raw: whole members are kept or left out, and none is ever decoded.
     baggage  okteto-divert=blue,user=al%20ice;ttl=1
              member         ,member  ;property
 
-Decoding and encoding again corrupts values and lets an encoded line break through, so there is no value here, only text.
-Source: https://www.w3.org/TR/baggage/, section 3.3.
+Decoding and encoding again corrupts values and lets an encoded line break through, so there is no
+value here, only text. Source: https://www.w3.org/TR/baggage/, section 3.3.
 """
 
 from collections.abc import Iterable
@@ -17,13 +17,14 @@ def select_members(
     value: str, keys: Iterable[str] | None, *, members: int = 64, size: int = 8192
 ) -> str:
     """
-    Keep the members of a ``baggage`` value that were asked for, as they came, as many as the limits allow.
+    Keep the members of a ``baggage`` value that were asked for and fit, as they came.
 
     Args:
         value: The header's text; several lines of it joined with ``,``.
         keys: The keys to keep; None keeps all.
         members: The most members to keep.
-        size: The longest result, in characters. A member that does not fit ends the list; it is never cut.
+        size: The longest result, in characters. A member that does not fit ends the list; it is
+            never cut.
 
     Returns:
         The members joined with ``,``, or an empty text.

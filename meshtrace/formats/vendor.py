@@ -1,9 +1,9 @@
 """
 Fields that are relayed without being understood.
 
-``x-request-id`` is Envoy's own (since 1.39 its OpenTelemetry tracer keeps the sampling decision in the 15th character); the others
-belong to one tracer each. What they mean is their tracer's affair; here is only what may be sent at all: visible ASCII, with spaces
-and tabs inside.
+``x-request-id`` is Envoy's own (since 1.39 its OpenTelemetry tracer keeps the sampling decision in
+the 15th character); the others belong to one tracer each. What they mean is their tracer's affair;
+here is only what may be sent at all: visible ASCII, with spaces and tabs inside.
 """
 
 __all__ = [
@@ -34,7 +34,7 @@ DATA_FIELDS = (
 
 def is_visible(value: str) -> bool:
     r"""
-    Tell whether *value* may stand in a header: not empty, visible ASCII, spaces and tabs only inside.
+    Tell whether *value* may be sent: visible ASCII, blanks only inside, not empty.
 
     Source: RFC 9110, section 5.5, without its obsolete bytes.
 

@@ -27,12 +27,16 @@ FIELDS = ("traceparent", "tracestate")
 
 _MAX_MEMBERS = 32
 
+_HEX = "[0-9a-fA-F]"
 _FIELDS_OF_55 = (
-    r"(?![fF]{2})[0-9a-fA-F]{2}-(?!0{32})([0-9a-fA-F]{32})-(?!0{16})([0-9a-fA-F]{16})-([0-9a-fA-F]{2})"
+    rf"(?![fF]{{2}}){_HEX}{{2}}-(?!0{{32}})({_HEX}{{32}})-(?!0{{16}})({_HEX}{{16}})-({_HEX}{{2}})"
 )
 
 is_traceparent = re.compile(_FIELDS_OF_55).fullmatch
-"""Whether a ``traceparent`` may be relayed: exactly 55 characters, because Envoy's OpenTelemetry tracer makes no span for a longer one."""
+"""
+Whether a ``traceparent`` may be relayed: exactly 55 characters, because Envoy's OpenTelemetry
+tracer makes no span for a longer one.
+"""
 
 _traceparent = re.compile(_FIELDS_OF_55 + r"(-.*)?", re.DOTALL).fullmatch
 _member = re.compile(
@@ -44,8 +48,9 @@ def parse_traceparent(value: str) -> TraceContext:
     """
     Read one ``traceparent`` value.
 
-    Upper case is read as lower case, as Envoy does. A longer value of a version after 00 is read by its first 55 characters
-    (section 4, "Versioning of traceparent"). Flags other than *sampled* and *random* have no meaning yet and are not kept.
+    Upper case is read as lower case, as Envoy does. A longer value of a version after 00 is read by
+    its first 55 characters (section 4, "Versioning of traceparent"). Flags other than *sampled* and
+    *random* have no meaning yet and are not kept.
 
     Args:
         value: The header's text, already stripped.
@@ -58,13 +63,11 @@ def parse_traceparent(value: str) -> TraceContext:
     >>> parse_traceparent("00-80f198ee56343ba864fe8b2a57d3eff7-0000000000000000-01")
     Traceback (most recent call last):
         ...
-    meshtrace.errors.MalformedHeaderError: traceparent: not version-traceid-spanid-flags, or an id is all zero
+    meshtrace.errors.MalformedHeaderError: traceparent: not traceparent's four fields, or a zero id
     """
     match = _traceparent(value)
     if match is None or (match[4] and value.startswith("00")):
-        raise MalformedHeaderError(
-            "traceparent", "not version-traceid-spanid-flags, or an id is all zero"
-        )
+        raise MalformedHeaderError("traceparent", "not traceparent's four fields, or a zero id")
     flags = int(match[3], 16)
     return TraceContext(
         trace_id=match[1].lower(),
@@ -78,8 +81,8 @@ def format_traceparent(context: TraceContext) -> str:
     """
     Write a ``traceparent`` of version 00.
 
-    A trace id of 16 digits is padded with zeros on the left, as Envoy's Zipkin tracer does. An undecided context is written as not
-    sampled: the format has no third state.
+    A trace id of 16 digits is padded with zeros on the left, as Envoy's Zipkin tracer does. An
+    undecided context is written as not sampled: the format has no third state.
 
     Raises:
         ValueError: *context* has no ids.
@@ -102,7 +105,8 @@ def parse_tracestate(value: str) -> tuple[tuple[str, str], ...]:
         The members, as (key, value) pairs.
 
     Raises:
-        MalformedHeaderError: A member is not ``key=value`` of level 2's grammar, or there are more than 32.
+        MalformedHeaderError: A member is not ``key=value`` of level 2's grammar, or there are more
+            than 32.
 
     >>> parse_tracestate("dd=s:1;p:e457, ,congo=t61rcWkgMzE")
     (('dd', 's:1;p:e457'), ('congo', 't61rcWkgMzE'))

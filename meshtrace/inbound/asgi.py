@@ -30,9 +30,11 @@ class MeshTrace:
     """
     Keeps the trace headers of each request at hand for the calls made while it is served.
 
-    It sees ``http`` and ``websocket`` scopes, passes everything else on untouched, and calls the application with the very scope it got.
-    The context is set at the start of every request, even one without headers: on a reused connection an earlier request's context can
-    still be there. A snapshot stays in the scope, so that ``meshtrace.use(request)`` finds it in a handler outside the middlewares.
+    It sees ``http`` and ``websocket`` scopes, passes everything else on untouched, and calls the
+    application with the very scope it got. The context is set at the start of every request, even
+    one without headers: on a reused connection an earlier request's context can still be there. A
+    snapshot stays in the scope, so that ``meshtrace.use(request)`` finds it in a handler outside
+    the middlewares.
 
     Args:
         app: The ASGI application.

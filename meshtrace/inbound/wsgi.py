@@ -25,9 +25,10 @@ class MeshTraceWSGI:
     """
     Keeps the trace headers of each request at hand for the calls made while it is served.
 
-    The context is set at the start of every request, even one without headers, and undone at its end: a server's thread serves many. It
-    stays while a lazy body is streamed and closed. A list, a tuple and what ``wsgi.file_wrapper`` made are passed on as they are, so that the
-    server keeps its fast path for them.
+    The context is set at the start of every request, even one without headers, and undone at its
+    end: a server's thread serves many. It stays while a lazy body is streamed and closed. A list, a
+    tuple and what ``wsgi.file_wrapper`` made are passed on as they are, so that the server keeps
+    its fast path for them.
 
     Args:
         app: The WSGI application.
@@ -89,7 +90,8 @@ class _Body:
     """
     A lazy body, whose steps and whose closing run in the request's context.
 
-    The original iterable is closed exactly once, whoever closes first (PEP 3333, "Specification Details").
+    The original iterable is closed exactly once, whoever closes first (PEP 3333, "Specification
+    Details").
     """
 
     def __init__(self, body: Iterable[bytes], inside: Snapshot | None) -> None:
@@ -124,7 +126,9 @@ def _echoing(start_response: StartResponse, echoed: tuple[str, str] | None) -> S
         return start_response
 
     def start(
-        status: str, headers: list[tuple[str, str]], *exc_info: Any  # noqa: ANN401 - passed on as it came
+        status: str,
+        headers: list[tuple[str, str]],
+        *exc_info: Any,  # noqa: ANN401 - passed on as it came
     ) -> Callable[[bytes], object]:
         if all(name.lower() != echoed[0] for name, _ in headers):
             headers = [*headers, echoed]

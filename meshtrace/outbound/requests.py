@@ -1,8 +1,9 @@
 """
-requests: every call of a session, prepared by hand or not, goes through ``Session.send``, each redirect too.
+requests: every call of a session goes through ``Session.send``, prepared by hand or not.
 
-The headers are added to the outgoing request only, never to ``session.headers``, which threads share, and after ``auth=``, so that a
-signature does not cover them.
+Each redirect does, too. The headers are added to the outgoing request only, never to
+``session.headers``, which threads share, and after ``auth=``, so that a signature does not cover
+them.
 """
 
 import functools
@@ -25,9 +26,10 @@ SendMethod = Callable[..., requests.Response]
 
 class _RememberingRequest(requests.PreparedRequest):
     """
-    A request that remembers what was added to it, also on the copies that requests makes for redirects.
+    A request that remembers what was added to it, also on copies made for redirects.
 
-    A request becomes one when it is sent: its class is changed in place, because the object belongs to the caller.
+    A request becomes one when it is sent: its class is changed in place, because the object belongs
+    to the caller.
     """
 
     meshtrace_sent: Sent
@@ -51,14 +53,19 @@ class _RelayingSession(requests.Session):
             _relay(request, self._rules.get)
         return super().send(request, **kwargs)
 
+    def meshtrace_follow(self, settings: Settings) -> None:
+        """Set the settings of this session."""
+        self.meshtrace_settings = settings
+        self._rules = None if disabled() else Following(OutboundRules, settings)
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)  # type: ignore[misc]  # the stubs do not know it
-        _follow(self, self.meshtrace_settings)
+        self.meshtrace_follow(self.meshtrace_settings)
 
 
 class Session(_RelayingSession):
     """
-    A `requests.Session` that adds the current request's headers to every call: the drop-in for ``requests.Session``.
+    The drop-in for `requests.Session` that adds the current request's headers to every call.
 
     Args:
         settings: Settings made elsewhere.
@@ -77,7 +84,7 @@ class Session(_RelayingSession):
     def __init__(self, *, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         super().__init__()
         own = Settings(**options)
-        _follow(self, own.over(settings) if settings else own)
+        self.meshtrace_follow(own.over(settings) if settings else own)
         notices.client_ready("requests")
 
 
@@ -85,8 +92,8 @@ def wrap(session: S, settings: Settings) -> S:
     """
     Make a session add the current request's headers to every call.
 
-    The session stays the same object, of a subclass of its class: what is patched or mocked on its class later is still called. Wrapping twice
-    is wrapping once, with the later settings.
+    The session stays the same object, of a subclass of its class: what is patched or mocked on its
+    class later is still called. Wrapping twice is wrapping once, with the later settings.
 
     Args:
         session: A session of any subclass.
@@ -99,13 +106,13 @@ def wrap(session: S, settings: Settings) -> S:
     if not isinstance(session, _RelayingSession):
         kind: Any = type(session)
         cast("requests.Session", session).__class__ = _relaying(kind)
-    _follow(cast("_RelayingSession", session), settings)
+    cast("_RelayingSession", session).meshtrace_follow(settings)
     notices.client_ready("requests")
     return session
 
 
 def patch() -> None:
-    """Make every session of the process add the current request's headers; patching twice is patching once."""
+    """Make every session of the process add the current request's headers."""
     global _active  # noqa: PLW0603 - a class is patched once in a process
     _active = True
     notices.client_ready("requests")
@@ -114,7 +121,7 @@ def patch() -> None:
 
 
 def unpatch() -> None:
-    """Undo `patch`; where somebody else has wrapped it since, it stays in place and does nothing."""
+    """Undo `patch`; where somebody has wrapped it since, it stays in place and does nothing."""
     global _active  # noqa: PLW0603 - a class is patched once in a process
     _active = False
     if requests.Session.send in _originals:
@@ -135,10 +142,13 @@ def _is_installed() -> bool:
 def _install(original: SendMethod) -> None:
     rules = Following(OutboundRules, Settings())
 
-    # Without the original's attributes: another instrumentation's marks on it would be taken for ours.
+    # Without the original's attributes: another instrumentation's marks on it would be taken for
+    # ours.
     @functools.wraps(original, updated=())
     def send(
-        self: requests.Session, request: requests.PreparedRequest, **kwargs: Any  # noqa: ANN401 - requests' own options
+        self: requests.Session,
+        request: requests.PreparedRequest,
+        **kwargs: Any,  # noqa: ANN401 - requests' own options
     ) -> requests.Response:
         if _active and not isinstance(self, _RelayingSession):
             _relay(request, rules.get)
@@ -170,7 +180,7 @@ def _relay(request: object, rules: Callable[[], OutboundRules]) -> None:
 
 
 def _take_off(request: requests.PreparedRequest) -> Sent | None:
-    """Give the request back to its caller's headers; an object that is sent again is decided afresh."""
+    """Give the request back to its caller's headers: sent again, it is decided afresh."""
     if not isinstance(request, _RememberingRequest):
         return None
     before = request.meshtrace_sent
@@ -190,14 +200,14 @@ def _remember(request: requests.PreparedRequest, sent: Sent) -> None:
 
 
 @functools.cache
-def _remembering(kind: Any) -> type[_RememberingRequest]:
+def _remembering(kind: Any) -> type[_RememberingRequest]:  # noqa: ANN401 - mypy: no Hashable
     if kind is requests.PreparedRequest:
         return _RememberingRequest
     return type(kind.__name__, (_RememberingRequest, kind), {})
 
 
 @functools.cache
-def _relaying(kind: Any) -> type[_RelayingSession]:
+def _relaying(kind: Any) -> type[_RelayingSession]:  # noqa: ANN401 - mypy: no Hashable
     def reduce(self: requests.Session) -> tuple[object, ...]:
         return _blank, (kind,), self.__getstate__()
 
@@ -210,12 +220,7 @@ def _relaying(kind: Any) -> type[_RelayingSession]:
     return type(kind.__name__, (_RelayingSession, kind), members)
 
 
-def _blank(kind: Any) -> requests.Session:
+def _blank(kind: Any) -> requests.Session:  # noqa: ANN401 - mypy: no Hashable
     """Make a wrapped session without state, for pickle to fill."""
     wrapped = _relaying(kind)
     return wrapped.__new__(wrapped)
-
-
-def _follow(session: _RelayingSession, settings: Settings) -> None:
-    session.meshtrace_settings = settings
-    session._rules = None if disabled() else Following(OutboundRules, settings)

@@ -53,7 +53,8 @@ def from_asgi(headers: Iterable[tuple[bytes, bytes]], rules: InboundRules) -> Sn
     Extract from the headers of an ASGI scope.
 
     Args:
-        headers: ``scope["headers"]``: names in lower case (ASGI specification, HTTP connection scope).
+        headers: ``scope["headers"]``: names in lower case (ASGI specification, HTTP connection
+            scope).
         rules: What to pick.
 
     >>> from_asgi([(b"host", b"shop"), (b"b3", b"0")], InboundRules.of()).accepted.ids
@@ -99,9 +100,7 @@ def from_carrier(
     {'x-b3-sampled': '0'}
     """
     pairs = carrier.items() if isinstance(carrier, Mapping) else carrier
-    picked = [
-        (known, _text(value)) for name, value in pairs if (known := rules.name(_text(name)))
-    ]
+    picked = [(known, _text(value)) for name, value in pairs if (known := rules.name(_text(name)))]
     return _FoldedSnapshot(picked, rules)
 
 

@@ -1,8 +1,8 @@
 """
 Headers out: which of a request's fields one call may have.
 
-The host is judged, and the caller wins by whole formats. What was added is remembered, so that a request object that is sent again, or
-redirected, is decided afresh on the caller's headers alone.
+The host is judged, and the caller wins by whole formats. What was added is remembered, so that a
+request object that is sent again, or redirected, is decided afresh on the caller's headers alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +25,8 @@ class Sent:
 
     Attributes:
         fields: What to add, or what was added: names in lower case to values.
-        replaced: The caller's own headers that had to go (``on_conflict="replace"``), as the caller spelled them.
+        replaced: The caller's own headers that had to go (``on_conflict="replace"``), as the caller
+            spelled them.
         outside: Whether the call goes to a host that is not of the mesh.
         redirected: Whether the call follows a redirect.
         left_mesh: Whether a call before it in its chain of redirects went outside the mesh.
@@ -42,7 +43,7 @@ class Sent:
         return replace(self, redirected=True, left_mesh=self.left_mesh or self.outside)
 
     def taken_off(self) -> "Sent":
-        """Give what is remembered once the fields are off the request again: its place in a chain of redirects."""
+        """Give what is remembered once the fields are off again: the place in a redirect chain."""
         return Sent({}, redirected=self.redirected, left_mesh=self.left_mesh)
 
 
@@ -60,7 +61,8 @@ class OutboundRules:
         settings = resolve(own)
         self.policy = HostPolicy(settings)
         self._replace = settings.on_conflict == "replace"
-        # A client's own list narrows what it sends; elsewhere, what the middleware took in is what goes out.
+        # A client's own list narrows what it sends; elsewhere, what the middleware took in is what
+        # goes out.
         self._forward = own.forward if "forward" in own.given else None
 
     def decide(

@@ -1,8 +1,9 @@
 """
 Which of the fields that came are relayed, format by format.
 
-Each format is judged on its own, and a malformed one is dropped whole: Envoy makes no span for a request whose own header is
-malformed, and passes the bad value on, so that one bad value costs every later hop; without it the next sidecar starts afresh.
+Each format is judged on its own, and a malformed one is dropped whole: Envoy makes no span for a
+request whose own header is malformed, and passes the bad value on, so that one bad value costs
+every later hop; without it the next sidecar starts afresh.
 """
 
 from collections.abc import Sequence
@@ -35,8 +36,10 @@ class Accepted:
         user_data: For hosts of the mesh; what the application sets itself is not here.
         authorization: For hosts named one by one.
         dropped: The names of what came and is not relayed, to the reason in words.
-        future_traceparent: A ``traceparent`` longer than Envoy takes: a remote parent, but not relayed.
-        empty_tracestate: Whether an empty ``tracestate`` came, as Envoy's OpenTelemetry tracer sends it.
+        future_traceparent: A ``traceparent`` longer than Envoy takes: a remote parent, but not
+            relayed.
+        empty_tracestate: Whether an empty ``tracestate`` came, as Envoy's OpenTelemetry tracer
+            sends it.
     """
 
     ids: dict[str, str] = field(default_factory=dict)
@@ -83,9 +86,7 @@ def judge(pairs: Sequence[tuple[str, str]], rules: InboundRules) -> Accepted:
     return accepted
 
 
-def _one_line_per_name(
-    pairs: Sequence[tuple[str, str]], dropped: dict[str, str]
-) -> dict[str, str]:
+def _one_line_per_name(pairs: Sequence[tuple[str, str]], dropped: dict[str, str]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in pairs:
         if name not in fields or not fields[name]:

@@ -18,9 +18,10 @@ def remote_parent(
     """
     Read the remote parent out of the accepted fields.
 
-    Where the formats agree on the trace, B3 is read: it knows the parent span, debug, and the width Envoy reports. Where they
-    disagree, one of them is an outside client's that Envoy let through: W3C is believed if ``x-datadog-trace-id`` agrees with it or
-    ``tracestate`` came empty (Envoy's Datadog and OpenTelemetry tracers write these), else B3, Istio's default.
+    Where the formats agree on the trace, B3 is read: it knows the parent span, debug, and the width
+    Envoy reports. Where they disagree, one of them is an outside client's that Envoy let through:
+    W3C is believed if ``x-datadog-trace-id`` agrees with it or ``tracestate`` came empty (Envoy's
+    Datadog and OpenTelemetry tracers write these), else B3, Istio's default.
 
     Args:
         accepted: The fields of one request.

@@ -18,7 +18,10 @@ _FORMATS = (w3c.FIELDS, b3.FIELDS, vendor.DATADOG_FIELDS, vendor.SKYWALKING_FIEL
 _FORMAT_OF = {name: frozenset(names) for names in _FORMATS for name in names}
 
 _LONGEST_IDS = 1024
-"""More than traceparent, B3 and x-request-id can take together; Datadog's three have the limit of a field each."""
+"""
+More than traceparent, B3 and x-request-id can take together; Datadog's three have the limit of a
+field each.
+"""
 
 
 class InboundRules:
@@ -33,8 +36,8 @@ class InboundRules:
         prefixes: Beginnings of names that are picked as user data.
         vendor_names: Those of *names* that are vendor data.
         baggage_keys: The keys of ``baggage`` to keep; None keeps all.
-        claimed: Every name of every format that *names* belong to, and ``host``: a call that has none of them is the caller's
-            untouched one.
+        claimed: Every name of every format that *names* belong to, and ``host``: a call that has
+            none of them is the caller's untouched one.
         asgi_names: *names* as ASGI spells them.
         environ_names: *names* as WSGI spells them.
         settings: The settings, filled in.

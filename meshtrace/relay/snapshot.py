@@ -18,10 +18,10 @@ logger = logging.getLogger("meshtrace")
 
 class Snapshot:
     """
-    The fields one request brought, judged when they are first asked for, and the user data the application set.
+    The fields one request brought, judged when first asked for, and what the application set.
 
-    Every thread and task of the request shares it: what came never changes, and what the application sets goes into a cell that all of
-    them see.
+    Every thread and task of the request shares it: what came never changes, and what the
+    application sets goes into a cell that all of them see.
 
     Args:
         picked: What the carrier had under the names to pick, as (name, value) pairs.
@@ -43,7 +43,8 @@ class Snapshot:
     @property
     def accepted(self) -> Accepted:
         """What of it may be relayed."""
-        # Read once: another thread may finish judging, and let go of what was picked, between two reads.
+        # Read once: another thread may finish judging, and let go of what was picked, between two
+        # reads.
         picked = self._picked
         if picked is not None:
             try:
@@ -93,17 +94,18 @@ class Snapshot:
 
     def set_own(self, name: str, value: str) -> None:
         """
-        Set a field of user data for the calls made for this request; a value that cannot be sent is dropped, with a warning.
+        Set a field of user data for the calls of this request; one that cannot be sent is dropped.
 
         Args:
             name: A name in lower case that may be forwarded.
             value: Visible ASCII; empty takes the field away.
         """
-        if value and not (is_visible(value) and len(value) <= self.rules.limits.field):
+        fits = isinstance(value, str) and len(value) <= self.rules.limits.field
+        if not fits or (value and not is_visible(value)):
             notices.once(
                 logging.WARNING,
                 ("set_header", name),
-                "meshtrace: set_header(%r, ...): the value is too long or not visible ASCII; not sent",
+                "meshtrace: set_header(%r, ...): the value is too long or not visible ASCII",
                 name,
             )
             value = ""
@@ -111,5 +113,5 @@ class Snapshot:
         self._shared = {}
 
     def remote_parent(self) -> TraceContext:
-        """The remote parent, by the setting ``parent``."""
+        """Give the remote parent, by the setting ``parent``."""
         return remote_parent(self.accepted, self.rules.settings.parent)
