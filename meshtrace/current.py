@@ -68,19 +68,27 @@ class Entered(AbstractContextManager[None]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        leave(self._tokens.pop())
+        # Several threads or tasks may be inside at once: each takes back its own.
+        for token in reversed([*self._tokens]):
+            if leave(token):
+                self._tokens.remove(token)
+                return
 
 
-def leave(token: Token[Snapshot | None]) -> None:
+def leave(token: Token[Snapshot | None]) -> bool:
     """
     Undo one setting of the context.
 
     A coroutine or a generator may be closed from another context: there is nothing to undo there.
+
+    Returns:
+        Whether the token was of this context.
     """
     try:
         CURRENT.reset(token)
     except ValueError:
-        return
+        return False
+    return True
 
 
 def current() -> TraceContext:
@@ -118,7 +126,8 @@ def headers(url: str | None = None) -> dict[str, str]:
     snapshot = CURRENT.get()
     if snapshot is None or disabled():
         return {}
-    return _outbound_rules().get().fields(snapshot, url)
+    # A URL object of some client's is as good as its text.
+    return _outbound_rules().get().fields(snapshot, None if url is None else str(url))
 
 
 def set_header(name: str, value: str) -> None:
@@ -213,5 +222,6 @@ def _forget_in_child() -> None:
     CURRENT.set(None)
 
 
-# A forked child serves other requests than the one in which it was made.
-os.register_at_fork(after_in_child=_forget_in_child)
+if hasattr(os, "register_at_fork"):  # as Windows has not
+    # A forked child serves other requests than the one in which it was made.
+    os.register_at_fork(after_in_child=_forget_in_child)

@@ -14,14 +14,14 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
 from meshtrace import notices
-from meshtrace.configuration import Following
+from meshtrace.configuration import Following, disabled
 from meshtrace.context import Sampling, TraceContext
-from meshtrace.current import CURRENT, Entered, Stepwise
+from meshtrace.current import CURRENT, Entered, Stepwise, leave
 from meshtrace.formats import b3, w3c
 from meshtrace.names import is_field_name, is_never_forwarded
 from meshtrace.policy import Share
 from meshtrace.relay.extract import ENVIRON_KEY, SCOPE_KEY, from_asgi, from_carrier, from_environ
-from meshtrace.relay.rules import InboundRules
+from meshtrace.relay.rules import ID_NAMES, InboundRules
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.settings import Settings
 
@@ -31,9 +31,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _CAPTURED = "meshtrace:user"
 """
-Marks what `capture` gave and names its user data. No HTTP header can be called so: nobody outside
-can send it.
+Marks what `capture` gave, and names the fields in it that are no ids: a worker takes them back
+without settings of its own. No HTTP header can be called so: nobody outside can send it.
 """
+
+_MOST_MARKS = 64
 
 
 def capture() -> dict[str, str]:
@@ -52,7 +54,8 @@ def capture() -> dict[str, str]:
     snapshot = CURRENT.get()
     if snapshot is None:
         return {}
-    return {_CAPTURED: ",".join(snapshot.user_data), **snapshot.fields(Share.MESH)}
+    fields = snapshot.fields(Share.MESH)
+    return {_CAPTURED: ",".join(name for name in fields if name not in ID_NAMES), **fields}
 
 
 def use(source: object) -> AbstractContextManager[None]:
@@ -75,7 +78,8 @@ def use(source: object) -> AbstractContextManager[None]:
     ...     current().trace_id
     '463ac35c9f6413ad'
     """
-    return Entered(_snapshot_of(source))
+    snapshot = _snapshot_of(source)
+    return Entered(None if disabled() else snapshot)
 
 
 def carry(fn: F) -> F:
@@ -146,7 +150,7 @@ class _CarriedAsyncGenerator(AsyncGenerator[Any, Any]):
 
     def __init__(self, generator: AsyncGenerator[Any, Any], snapshot: Snapshot | None) -> None:
         self._generator = generator
-        self._snapshot = snapshot
+        self._inside = snapshot
 
     async def asend(self, value: object) -> object:
         return await self._step(self._generator.asend(value))
@@ -158,28 +162,39 @@ class _CarriedAsyncGenerator(AsyncGenerator[Any, Any]):
         await self._step(self._generator.aclose())
 
     async def _step(self, step: Awaitable[Any]) -> object:
-        with Entered(self._snapshot):
+        token = CURRENT.set(self._inside)
+        try:
             return await step
+        finally:
+            self._inside = CURRENT.get()
+            leave(token)
 
 
 def _snapshot_of(source: object) -> Snapshot | None:
     if source is None or isinstance(source, Snapshot):
         return source
-    for attribute in ("scope", "environ", "META"):
-        inner = getattr(source, attribute, None)
-        if isinstance(inner, Mapping):
-            return _from_mapping(inner)
-    if isinstance(source, TraceContext):
-        return from_carrier(_spelled(source), _inbound_rules().get())
-    if isinstance(source, Mapping):
-        return _from_mapping(source)
-    carrier = getattr(source, "headers", source)
+    carrier = _spelled(source) if isinstance(source, TraceContext) else _carrier_of(source)
     if isinstance(carrier, str | bytes) or not isinstance(carrier, Iterable):
         raise TypeError(
             f"use({type(source).__name__}): give a request object, an ASGI scope, a WSGI environ, "
             "headers (a mapping or pairs), what capture() gave, a TraceContext or None"
         )
-    return _from_carrier(carrier)
+    try:
+        return _from_mapping(carrier) if isinstance(carrier, Mapping) else _from_pairs(carrier)
+    except Exception:  # noqa: BLE001 - a strange carrier must not fail the application's work
+        notices.fault("reading the headers given to use()")
+        return Snapshot([], _inbound_rules().get())
+
+
+def _carrier_of(source: object) -> object:
+    # In this order, because a request object may be a mapping itself, of something else.
+    for attribute in ("scope", "environ", "META", "headers"):
+        inner = getattr(source, attribute, None)
+        if isinstance(inner, Mapping):
+            return inner
+    carrier = getattr(source, "headers", source)
+    items = None if isinstance(carrier, Mapping) else getattr(carrier, "items", None)
+    return items() if callable(items) else carrier
 
 
 def _from_mapping(source: Mapping[Any, Any]) -> Snapshot:
@@ -187,27 +202,30 @@ def _from_mapping(source: Mapping[Any, Any]) -> Snapshot:
     if isinstance(known, Snapshot):
         return known
     if _CAPTURED in source:
-        return from_carrier(source, _rules_for_captured(str(source[_CAPTURED])))
+        return _from_pairs(source.items(), _rules_for_captured(str(source[_CAPTURED])))
     if isinstance(source.get("type"), str) and not isinstance(source.get("headers", ""), str):
         return from_asgi(source["headers"], _inbound_rules().get())
     if "REQUEST_METHOD" in source or "wsgi.version" in source:
         return from_environ(source, _inbound_rules().get())
-    return _from_carrier(source)
+    return _from_pairs(source.items())
 
 
-def _from_carrier(carrier: Mapping[Any, Any] | Iterable[tuple[Any, Any]]) -> Snapshot:
-    try:
-        return from_carrier(carrier, _inbound_rules().get())
-    except Exception:  # noqa: BLE001 - a strange carrier must not fail the application's work
-        notices.fault("reading the headers given to use()")
-        return from_carrier((), _inbound_rules().get())
+def _from_pairs(
+    pairs: Iterable[tuple[Any, Any]], rules: Following[InboundRules] | None = None
+) -> Snapshot:
+    # A value that is missing may stand there as None, and is no text then.
+    written = [(name, value) for name, value in pairs if isinstance(value, str | bytes | int)]
+    return from_carrier(written, (rules or _inbound_rules()).get())
 
 
-def _rules_for_captured(user_data: str) -> InboundRules:
-    names = (name for name in user_data.split(",") if is_field_name(name))
-    return InboundRules.of(
-        incoming="trust", forward=[name for name in names if not is_never_forwarded(name)]
-    )
+@functools.lru_cache(_MOST_MARKS)
+def _rules_for_captured(mark: str) -> Following[InboundRules]:
+    names = [
+        name
+        for name in mark.split(",")
+        if is_field_name(name) and "*" not in name and not is_never_forwarded(name)
+    ]
+    return Following(InboundRules, Settings(incoming="trust", forward=names))
 
 
 def _spelled(context: TraceContext) -> dict[str, str]:

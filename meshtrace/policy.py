@@ -55,10 +55,12 @@ _PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
 """Written out, because ``is_private`` also takes in link-local and documentation addresses."""
 
 _MOST_HOSTS = 1024
+_SCHEMES = ("http://", "https://")
+_BEHIND_SCHEME = len("https://")
+"""No slash before it, and behind it, ends a host's name."""
 
 _single_label = re.compile(r"[a-z][a-z0-9_-]*").fullmatch
 _labels = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*").fullmatch
-_origin = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://[^/?#\\@\s]+(?=[/?#]|\Z)").match
 
 _PUBLIC_SUFFIXES = frozenset(
     {"app", "cloud", "com", "dev", "edu", "gov", "info", "int", "mil", "net", "org", "biz", "xyz"}
@@ -96,15 +98,16 @@ class HostPolicy:
         Args:
             url: An absolute URL. One without a host, or one that cannot be read, may have nothing.
         """
-        origin = _origin(url)
-        if origin is None:
-            return self._judge(_host_of(url))
-        share = self._shares.get(origin[0])
+        end = url.find("/", _BEHIND_SCHEME)
+        origin = url[:end] if end > 0 and url.startswith(_SCHEMES) else url
+        share = self._shares.get(origin)
         if share is None:
-            share = self._judge(_host_of(origin[0]))
-            if len(self._shares) >= _MOST_HOSTS:
-                self._shares.clear()
-            self._shares[origin[0]] = share
+            share = self._judge(_host_of(url))
+            # An origin with a user's name and password in it is not kept.
+            if "@" not in origin:
+                if len(self._shares) >= _MOST_HOSTS:
+                    self._shares.clear()
+                self._shares[origin] = share
         return share
 
     def denies(self, url: str) -> bool:

@@ -26,6 +26,9 @@ from meshtrace.errors import MalformedHeaderError
 __all__ = [
     "FIELDS",
     "MULTI_FIELDS",
+    "SINGLE",
+    "SPAN_ID",
+    "TRACE_ID",
     "format_b3",
     "format_b3_multi",
     "is_stale",
@@ -44,12 +47,14 @@ MULTI_FIELDS = (
 )
 FIELDS = ("b3", *MULTI_FIELDS)
 
-_SPAN = r"(?!0{16})[0-9a-fA-F]{16}"
-_IDS = rf"(?!0+-)[0-9a-fA-F]{{16}}(?:[0-9a-fA-F]{{16}})?-{_SPAN}"
+TRACE_ID = r"(?!0+\b)[0-9a-fA-F]{16}(?:[0-9a-fA-F]{16})?"
+SPAN_ID = r"(?!0+\b)[0-9a-fA-F]{16}"
+_IDS = f"{TRACE_ID}-{SPAN_ID}"
+SINGLE = f"[01d]|{_IDS}(?:-[01d](?:-{SPAN_ID})?)?"
 
 _ids = re.compile(_IDS).fullmatch
-_span_id = re.compile(_SPAN).fullmatch
-_single = re.compile(rf"[01d]|{_IDS}(?:-[01d](?:-{_SPAN})?)?").fullmatch
+_span_id = re.compile(SPAN_ID).fullmatch
+_single = re.compile(SINGLE).fullmatch
 _single_with_bad_parent = re.compile(rf"({_IDS}-[01d])-.*", re.DOTALL).fullmatch
 
 _SINGLE_DECISIONS = {"0": Sampling.DENY, "1": Sampling.ACCEPT, "d": Sampling.DEBUG}

@@ -8,18 +8,19 @@ here is only what may be sent at all: visible ASCII, with spaces and tabs inside
 
 __all__ = [
     "DATADOG_FIELDS",
+    "DATADOG_IDS",
     "DATA_FIELDS",
     "ID_FIELDS",
     "SKYWALKING_FIELDS",
     "is_visible",
 ]
 
-_DATADOG_IDS = ("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority")
+DATADOG_IDS = ("x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority")
 _DATADOG_DATA = ("x-datadog-tags", "x-datadog-origin")
-DATADOG_FIELDS = (*_DATADOG_IDS, *_DATADOG_DATA)
+DATADOG_FIELDS = (*DATADOG_IDS, *_DATADOG_DATA)
 SKYWALKING_FIELDS = ("sw8", "sw8-x")
 
-ID_FIELDS = ("x-request-id", *_DATADOG_IDS)
+ID_FIELDS = ("x-request-id", *DATADOG_IDS)
 """Opaque ids."""
 
 DATA_FIELDS = (

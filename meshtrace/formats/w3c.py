@@ -15,6 +15,7 @@ from meshtrace.errors import MalformedHeaderError
 
 __all__ = [
     "FIELDS",
+    "TRACEPARENT",
     "format_traceparent",
     "format_tracestate",
     "is_traceparent",
@@ -28,17 +29,18 @@ FIELDS = ("traceparent", "tracestate")
 _MAX_MEMBERS = 32
 
 _HEX = "[0-9a-fA-F]"
-_FIELDS_OF_55 = (
+TRACEPARENT = (
     rf"(?![fF]{{2}}){_HEX}{{2}}-(?!0{{32}})({_HEX}{{32}})-(?!0{{16}})({_HEX}{{16}})-({_HEX}{{2}})"
 )
+"""A regular expression for a ``traceparent`` of 55 characters, with its ids and flags as groups."""
 
-is_traceparent = re.compile(_FIELDS_OF_55).fullmatch
+is_traceparent = re.compile(TRACEPARENT).fullmatch
 """
 Whether a ``traceparent`` may be relayed: exactly 55 characters, because Envoy's OpenTelemetry
 tracer makes no span for a longer one.
 """
 
-_traceparent = re.compile(_FIELDS_OF_55 + r"(-.*)?", re.DOTALL).fullmatch
+_traceparent = re.compile(TRACEPARENT + r"(-.*)?", re.DOTALL).fullmatch
 _member = re.compile(
     r"([a-z0-9][a-z0-9_\-*/@]{0,255})=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])"
 ).fullmatch

@@ -5,9 +5,10 @@ The ASGI middleware.
     app = MeshTrace(app)                   # any ASGI application
 """
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Unpack
 
+from meshtrace import notices
 from meshtrace.arrival import ASGI, Arrivals, refuse_mistakes
 from meshtrace.current import CURRENT, leave
 from meshtrace.relay.extract import SCOPE_KEY, from_asgi
@@ -22,8 +23,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_REQUESTS = frozenset({"http", "websocket"})
-_RESPONSE_STARTS = frozenset({"http.response.start", "websocket.accept"})
+_REQUESTS = ("http", "websocket")
+_RESPONSE_STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
 class MeshTrace:
@@ -65,13 +66,13 @@ class MeshTrace:
             return
         snapshot = scope.get(SCOPE_KEY)
         if not isinstance(snapshot, Snapshot):
-            snapshot = scope[SCOPE_KEY] = self._extract(scope)
-            if snapshot.rules.settings.response_header:
-                send = _echoing(send, self._arrivals.echoed(snapshot))
+            snapshot = self._extract(scope)
         elif CURRENT.get() is snapshot:
             # Nested: the outer one has done it.
             await self.app(scope, receive, send)
             return
+        if snapshot.rules.settings.response_header:
+            send = _echoing(send, self._arrivals.echoed(snapshot))
         if self._unsettled:
             self._arrivals.begin()
         token = CURRENT.set(snapshot)
@@ -84,9 +85,14 @@ class MeshTrace:
 
     def _extract(self, scope: Scope) -> Snapshot:
         try:
-            return from_asgi(scope["headers"], self._arrivals.rules())
+            headers = scope["headers"]
+            if headers.__class__ is not list and isinstance(headers, Iterator):
+                # Reading them must leave them to the application.
+                headers = scope["headers"] = [*headers]
+            snapshot = scope[SCOPE_KEY] = from_asgi(headers, self._arrivals.rules())
         except Exception:  # noqa: BLE001 - the request must be served
-            return self._arrivals.empty()
+            snapshot = self._arrivals.empty()
+        return snapshot
 
 
 def _echoing(send: Send, echoed: tuple[str, str] | None) -> Send:
@@ -95,10 +101,14 @@ def _echoing(send: Send, echoed: tuple[str, str] | None) -> Send:
     name, value = (text.encode("latin-1") for text in echoed)
 
     async def echo(message: Message) -> None:
-        if message.get("type") in _RESPONSE_STARTS:
-            headers = [*message.get("headers", ())]
-            if all(present.lower() != name for present, _ in headers):
-                message = {**message, "headers": [*headers, (name, value)]}
+        try:
+            if message["type"] in _RESPONSE_STARTS:
+                headers = [*message.get("headers", ())]
+                if all(present.lower() != name for present, _ in headers):
+                    headers.append((name, value))
+                message = {**message, "headers": headers}
+        except Exception:  # noqa: BLE001 - a strange message is the server's affair
+            notices.fault("echoing a header")
         await send(message)
 
     return echo

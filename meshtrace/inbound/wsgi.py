@@ -59,11 +59,11 @@ class MeshTraceWSGI:
         snapshot = environ.get(ENVIRON_KEY)
         if not isinstance(snapshot, Snapshot):
             snapshot = environ[ENVIRON_KEY] = self._extract(environ)
-            if snapshot.rules.settings.response_header:
-                start_response = _echoing(start_response, self._arrivals.echoed(snapshot))
         elif CURRENT.get() is snapshot:
             # Nested: the outer one has done it.
             return self.app(environ, start_response)
+        if snapshot.rules.settings.response_header:
+            start_response = _echoing(start_response, self._arrivals.echoed(snapshot))
         if self._unsettled:
             self._arrivals.begin()
         token = CURRENT.set(snapshot)
@@ -75,9 +75,9 @@ class MeshTraceWSGI:
             CURRENT.reset(token)
             if self._unsettled:
                 self._unsettled = self._arrivals.end(snapshot)
-        if isinstance(body, list | tuple) or _is_file(body, environ):
+        if isinstance(body, (list, tuple)) or _is_file(body, environ):
             return body
-        return _Body(body, inside)
+        return _SizedBody(body, inside) if hasattr(body, "__len__") else _Body(body, inside)
 
     def _extract(self, environ: Environ) -> Snapshot:
         try:
@@ -110,15 +110,33 @@ class _Body:
 
     def close(self) -> None:
         """Close the original body, if it can be closed and was not yet."""
-        close = getattr(self._body, "close", None)
-        if self._open and close is not None:
+        if self._open:
             self._open = False
-            self._steps.run(close)
+            self._steps.run(self._end)
+
+    def _end(self) -> None:
+        # The body may have made a generator; it ends here, for the request it belongs to, and not
+        # when it is collected.
+        self._iterator = iter(())
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            close()
+
+
+class _SizedBody(_Body):
+    """A lazy body whose length a server may ask for, to send a ``Content-Length``."""
+
+    def __len__(self) -> int:
+        return self._steps.run(len, self._body)  # type: ignore[arg-type]  # the caller has looked
 
 
 def _is_file(body: object, environ: Environ) -> bool:
     wrapper = environ.get("wsgi.file_wrapper")
-    return isinstance(wrapper, type) and isinstance(body, wrapper)
+    if isinstance(wrapper, type):
+        return isinstance(body, wrapper)
+    # A function: uWSGI's gives back the very file, which need not be iterable, and mod_wsgi's an
+    # object around it.
+    return wrapper is not None and (hasattr(body, "read") or hasattr(body, "filelike"))
 
 
 def _echoing(start_response: StartResponse, echoed: tuple[str, str] | None) -> StartResponse:
@@ -127,11 +145,13 @@ def _echoing(start_response: StartResponse, echoed: tuple[str, str] | None) -> S
 
     def start(
         status: str,
-        headers: list[tuple[str, str]],
-        *exc_info: Any,  # noqa: ANN401 - passed on as it came
+        headers: Iterable[tuple[str, str]],
+        *args: Any,  # noqa: ANN401 - passed on as it came
+        **kwargs: Any,  # noqa: ANN401 - passed on as it came
     ) -> Callable[[bytes], object]:
+        headers = [*headers]
         if all(name.lower() != echoed[0] for name, _ in headers):
-            headers = [*headers, echoed]
-        return start_response(status, headers, *exc_info)
+            headers.append(echoed)
+        return start_response(status, headers, *args, **kwargs)
 
     return start

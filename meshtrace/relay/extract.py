@@ -5,6 +5,7 @@ Nothing is decoded or judged here: most requests of a service call nobody, and p
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import compress
 from typing import Any
 
 from meshtrace.relay.rules import InboundRules, may_be_folded
@@ -24,11 +25,14 @@ class _AsgiSnapshot(Snapshot):
 
     __slots__ = ()
 
-    def _pairs(self, picked: Sequence[tuple[Any, Any]]) -> Sequence[tuple[str, str]]:
-        name_of = self.rules.asgi_name
-        names = self.rules.asgi_names
+    def _glance(self, picked: Sequence[Any]) -> dict[str, str] | None:
+        text = b"\n".join([value for _, value in picked]).decode("latin-1")
+        rules = self.rules
+        return rules.shapes.accept(tuple([name for name, _ in picked]), text, rules.asgi_name)
+
+    def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         return [
-            (names.get(name) or name_of(name) or "", value.decode("latin-1").strip(" \t"))
+            (self.rules.asgi_name(name) or "", value.decode("latin-1").strip(" \t"))
             for name, value in picked
         ]
 
@@ -38,7 +42,7 @@ class _FoldedSnapshot(Snapshot):
 
     __slots__ = ()
 
-    def _pairs(self, picked: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         pairs = []
         for name, value in picked:
             if "," in value and may_be_folded(name):
@@ -46,6 +50,25 @@ class _FoldedSnapshot(Snapshot):
             else:
                 pairs.append((name, value.strip(" \t")))
         return pairs
+
+
+class _EnvironSnapshot(_FoldedSnapshot):
+    """Picked are the values of `InboundRules.environ_keys`, None where there is none."""
+
+    __slots__ = ()
+
+    def _glance(self, picked: Sequence[Any]) -> dict[str, str] | None:
+        if "" in picked:
+            return None
+        rules = self.rules
+        keys = tuple(compress(rules.environ_keys, picked))
+        return rules.shapes.accept(keys, "\n".join(filter(None, picked)), rules.environ_name)
+
+    def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
+        names = self.rules.environ_names.values()
+        return super()._pairs(
+            [(name, value) for name, value in zip(names, picked, strict=True) if value is not None]
+        )
 
 
 def from_asgi(headers: Iterable[tuple[bytes, bytes]], rules: InboundRules) -> Snapshot:
@@ -65,7 +88,7 @@ def from_asgi(headers: Iterable[tuple[bytes, bytes]], rules: InboundRules) -> Sn
     else:
         names = rules.asgi_names
         picked = [(name, value) for name, value in headers if name in names]
-    return _AsgiSnapshot(picked, rules)  # type: ignore[arg-type]  # bytes until they are judged
+    return _AsgiSnapshot(picked, rules)
 
 
 def from_environ(environ: Mapping[str, Any], rules: InboundRules) -> Snapshot:
@@ -79,15 +102,10 @@ def from_environ(environ: Mapping[str, Any], rules: InboundRules) -> Snapshot:
     >>> from_environ({"HTTP_HOST": "shop", "HTTP_B3": "0,0"}, InboundRules.of()).accepted.ids
     {'b3': '0'}
     """
-    names = rules.environ_names
-    picked = [(names[key], environ[key]) for key in names if key in environ]
-    if rules.prefixes:
-        picked += [
-            (name, value)
-            for key, value in environ.items()
-            if key not in names and (name := rules.environ_name(key))
-        ]
-    return _FoldedSnapshot(picked, rules)
+    if not rules.prefixes:
+        return _EnvironSnapshot(list(map(environ.get, rules.environ_keys)), rules)
+    named = ((rules.environ_name(key), value) for key, value in environ.items())
+    return _FoldedSnapshot([(name, value) for name, value in named if name], rules)
 
 
 def from_carrier(
@@ -100,9 +118,17 @@ def from_carrier(
     {'x-b3-sampled': '0'}
     """
     pairs = carrier.items() if isinstance(carrier, Mapping) else carrier
-    picked = [(known, _text(value)) for name, value in pairs if (known := rules.name(_text(name)))]
+    texts = ((_text(name), _text(value)) for name, value in pairs)
+    picked = [
+        (known, value)
+        for name, value in texts
+        if value is not None and (known := rules.name(name or ""))
+    ]
     return _FoldedSnapshot(picked, rules)
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+def _text(value: object) -> str | None:
+    if isinstance(value, bytes):
+        return value.decode("latin-1")
+    # A missing value is no text: spelled out, "None" would be an id that nobody sent.
+    return str(value) if isinstance(value, str | int) else None

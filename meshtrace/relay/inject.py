@@ -6,7 +6,7 @@ request object that is sent again, or redirected, is decided afresh on the calle
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from meshtrace.configuration import resolve
 from meshtrace.formats.baggage import select_members
@@ -18,33 +18,46 @@ from meshtrace.settings import Settings
 __all__ = ["OutboundRules", "Sent"]
 
 
-@dataclass(slots=True)
+_MESH = Share.MESH
+
+
 class Sent:
     """
     What one call was given, to be kept on that call's request object.
 
-    Attributes:
+    Args:
         fields: What to add, or what was added: names in lower case to values.
-        replaced: The caller's own headers that had to go (``on_conflict="replace"``), as the caller
-            spelled them.
+
+    Attributes:
+        fields: As given.
+        replaced: The caller's own headers that had to go (``on_conflict="replace"``), as spelled.
         outside: Whether the call goes to a host that is not of the mesh.
         redirected: Whether the call follows a redirect.
         left_mesh: Whether a call before it in its chain of redirects went outside the mesh.
     """
 
-    fields: Mapping[str, str]
-    replaced: dict[str, str] = field(default_factory=dict)
-    outside: bool = False
-    redirected: bool = False
-    left_mesh: bool = False
+    replaced: Mapping[str, str] = MappingProxyType({})
+    outside = False
+    redirected = False
+    left_mesh = False
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        self.fields = fields
 
     def next_hop(self) -> "Sent":
         """Give what is remembered of this call on the request that follows its redirect."""
-        return replace(self, redirected=True, left_mesh=self.left_mesh or self.outside)
+        hop = Sent(self.fields)
+        hop.replaced = self.replaced
+        hop.redirected = True
+        hop.left_mesh = self.left_mesh or self.outside
+        return hop
 
     def taken_off(self) -> "Sent":
         """Give what is remembered once the fields are off again: the place in a redirect chain."""
-        return Sent({}, redirected=self.redirected, left_mesh=self.left_mesh)
+        sent = Sent({})
+        sent.redirected = self.redirected
+        sent.left_mesh = self.left_mesh
+        return sent
 
 
 class OutboundRules:
@@ -81,15 +94,13 @@ class OutboundRules:
             carrier: The caller's own headers; not changed here.
             before: What was remembered of the same request object, already taken off *carrier*.
         """
-        share = self.policy.share(url)
-        fields = snapshot.fields(share)
         if (
-            share == Share.MESH
-            and before is None
+            before is None
+            and self.policy.share(url) == _MESH
             and not snapshot.user_data
             and snapshot.rules.claimed.isdisjoint(map(str.lower, carrier))
         ):
-            return Sent(fields)
+            return Sent(snapshot.fields(_MESH))
         return self._decide_with_care(snapshot, url, carrier, before)
 
     def fields(self, snapshot: Snapshot, url: str | None) -> dict[str, str]:
@@ -111,7 +122,8 @@ class OutboundRules:
         if "host" in present:
             share &= self.policy.share_of_host(carrier[present["host"]])
         withheld = self._withheld(snapshot, share)
-        sent = Sent({}, outside=Share.VENDOR_DATA not in share)
+        sent = Sent({})
+        sent.outside = Share.VENDOR_DATA not in share
         if before is not None and before.redirected:
             sent.redirected = True
             sent.left_mesh = before.left_mesh
@@ -133,7 +145,7 @@ class OutboundRules:
     def _withheld(self, snapshot: Snapshot, share: Share) -> Iterable[str]:
         return snapshot.fields(Share.MESH).keys() - snapshot.fields(share).keys()
 
-    def _narrowed(self, snapshot: Snapshot, fields: dict[str, str]) -> dict[str, str]:
+    def _narrowed(self, snapshot: Snapshot, fields: Mapping[str, str]) -> Mapping[str, str]:
         user_data = snapshot.user_data
         if self._forward is None or not user_data:
             return fields

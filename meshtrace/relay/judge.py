@@ -7,13 +7,12 @@ every later hop; without it the next sidecar starts afresh.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from meshtrace.errors import MalformedHeaderError
 from meshtrace.formats import b3, w3c
 from meshtrace.formats.baggage import select_members
 from meshtrace.formats.vendor import is_visible
-from meshtrace.relay.rules import ID_NAMES, InboundRules
+from meshtrace.relay.rules import ID_NAMES, InboundRules, format_of
 
 __all__ = ["Accepted", "judge"]
 
@@ -25,30 +24,48 @@ _DIFFERING = "\0"
 """Stands for lines of one field that differ: malformed in every format."""
 
 
-@dataclass(slots=True)
 class Accepted:
     """
     The fields of one request that may be relayed, each as it came.
 
-    Attributes:
+    Args:
         ids: Names in lower case to values: the fields that any host may have.
+
+    Attributes:
+        ids: As given.
         vendor_data: For hosts of the mesh.
         user_data: For hosts of the mesh; what the application sets itself is not here.
         authorization: For hosts named one by one.
         dropped: The names of what came and is not relayed, to the reason in words.
-        future_traceparent: A ``traceparent`` longer than Envoy takes: a remote parent, but not
-            relayed.
-        empty_tracestate: Whether an empty ``tracestate`` came, as Envoy's OpenTelemetry tracer
-            sends it.
+        future_traceparent: A ``traceparent`` longer than Envoy takes: a parent, but not relayed.
+        empty_tracestate: Whether ``tracestate`` came empty, as Envoy's OpenTelemetry tracer has it.
     """
 
-    ids: dict[str, str] = field(default_factory=dict)
-    vendor_data: dict[str, str] = field(default_factory=dict)
-    user_data: dict[str, str] = field(default_factory=dict)
-    authorization: str | None = None
-    dropped: dict[str, str] = field(default_factory=dict)
-    future_traceparent: str | None = None
-    empty_tracestate: bool = False
+    __slots__ = (
+        "authorization",
+        "dropped",
+        "empty_tracestate",
+        "future_traceparent",
+        "ids",
+        "user_data",
+        "vendor_data",
+    )
+
+    def __init__(self, ids: dict[str, str]) -> None:
+        self.ids = ids
+        self.vendor_data: dict[str, str] = {}
+        self.user_data: dict[str, str] = {}
+        self.authorization: str | None = None
+        self.dropped: dict[str, str] = {}
+        self.future_traceparent: str | None = None
+        self.empty_tracestate = False
+
+    @property
+    def for_mesh(self) -> dict[str, str]:
+        """All of it that hosts of the mesh may have; not to be changed."""
+        if not (self.vendor_data or self.user_data):
+            return self.ids
+        return {**self.ids, **self.vendor_data, **self.user_data}
 
 
 def judge(pairs: Sequence[tuple[str, str]], rules: InboundRules) -> Accepted:
@@ -62,7 +79,7 @@ def judge(pairs: Sequence[tuple[str, str]], rules: InboundRules) -> Accepted:
     >>> judge([("b3", "0"), ("traceparent", "?")], InboundRules.of()).ids
     {'b3': '0'}
     """
-    accepted = Accepted()
+    accepted = Accepted({})
     fields = dict(pairs)
     if len(fields) != len(pairs):
         fields = _one_line_per_name(pairs, accepted.dropped)
@@ -89,10 +106,10 @@ def judge(pairs: Sequence[tuple[str, str]], rules: InboundRules) -> Accepted:
 def _one_line_per_name(pairs: Sequence[tuple[str, str]], dropped: dict[str, str]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in pairs:
-        if name not in fields or not fields[name]:
+        if name not in fields:
             fields[name] = value
         elif name in _JOINED:
-            fields[name] += f",{value}" if value else ""
+            fields[name] = ",".join(filter(None, (fields[name], value)))
         elif fields[name] != value:
             fields[name] = _DIFFERING
             dropped[name] = "came in lines that differ"
@@ -180,13 +197,13 @@ def _judge_opaque(name: str, value: str, accepted: Accepted, rules: InboundRules
 
 
 def _fit(accepted: Accepted, rules: InboundRules) -> None:
-    """Leave out user data, then vendor data, then ids, until all of it is within the limit."""
+    """Leave out user data, then vendor data, then ids, by whole formats, until the rest fits."""
     if not (accepted.vendor_data or accepted.user_data or rules.ids_may_not_fit):
         return
     kinds = (accepted.user_data, accepted.vendor_data, accepted.ids)
     length = sum(len(name) + len(value) for kind in kinds for name, value in kind.items())
     for kind in kinds:
         while kind and length > rules.limits.total:
-            name, value = kind.popitem()
-            length -= len(name) + len(value)
-            accepted.dropped[name] = "more than all of it may be"
+            for name in format_of(next(reversed(kind))) & kind.keys():
+                length -= len(name) + len(kind.pop(name))
+                accepted.dropped[name] = "more than all of it may be"

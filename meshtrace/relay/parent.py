@@ -27,7 +27,7 @@ def remote_parent(
         accepted: The fields of one request.
         prefer: ``"w3c"`` or ``"b3"`` settles every disagreement.
 
-    >>> remote_parent(Accepted(ids={"b3": "463ac35c9f6413ad-a2fb4a1d1a96d312-1"})).trace_id
+    >>> remote_parent(Accepted({"b3": "463ac35c9f6413ad-a2fb4a1d1a96d312-1"})).trace_id
     '463ac35c9f6413ad'
     """
     from_w3c = _from_w3c(accepted)
@@ -57,6 +57,5 @@ def _from_b3(ids: dict[str, str]) -> TraceContext:
 def _w3c_is_alive(context: TraceContext, accepted: Accepted) -> bool:
     if accepted.empty_tracestate:
         return True
-    datadog = accepted.ids.get("x-datadog-trace-id", "")
     trace_id = int(context.trace_id or "0", 16)
-    return datadog.isdecimal() and int(datadog) == trace_id & _LOW_64_BITS
+    return accepted.ids.get("x-datadog-trace-id") == str(trace_id & _LOW_64_BITS)

@@ -4,7 +4,8 @@ from typing import Self, Unpack
 
 from meshtrace.configuration import authorization_wanted, resolve
 from meshtrace.formats import b3, vendor, w3c
-from meshtrace.names import is_never_forwarded
+from meshtrace.names import is_field_name, is_never_forwarded
+from meshtrace.relay.shapes import Shapes
 from meshtrace.settings import Options, Settings
 
 __all__ = ["ID_NAMES", "InboundRules", "format_of", "may_be_folded"]
@@ -32,6 +33,7 @@ class InboundRules:
         own: The settings of one middleware; the rest is filled in.
 
     Attributes:
+        shapes: The common case of this middleware.
         names: The names picked, in lower case.
         prefixes: Beginnings of names that are picked as user data.
         vendor_names: Those of *names* that are vendor data.
@@ -40,6 +42,7 @@ class InboundRules:
             none of them is the caller's untouched one.
         asgi_names: *names* as ASGI spells them.
         environ_names: *names* as WSGI spells them.
+        environ_keys: The same, in the order in which an environ is read.
         settings: The settings, filled in.
 
     >>> sorted(InboundRules.of(incoming="ids", trace_fields="b3,sw8").names)
@@ -50,6 +53,7 @@ class InboundRules:
         settings = resolve(own)
         self.settings = settings
         self.limits = settings.limits
+        self.shapes = Shapes(settings.limits)
         self.ids_may_not_fit = _LONGEST_IDS + 3 * self.limits.field > self.limits.total
         trusted = settings.incoming == "trust"
         trace_names = _trace_names(settings.trace_fields)
@@ -74,7 +78,8 @@ class InboundRules:
         self._byte_prefixes = tuple(prefix.encode("ascii") for prefix in self.prefixes)
         self._environ_prefixes = tuple(map(_environ_key, self.prefixes))
         self.asgi_names = {name.encode("ascii"): name for name in self.names}
-        self.environ_names = {_environ_key(name): name for name in self.names}
+        self.environ_names = {_environ_key(name): name for name in sorted(self.names)}
+        self.environ_keys = tuple(self.environ_names)
 
     @classmethod
     def of(cls, **options: Unpack[Options]) -> Self:
@@ -132,4 +137,4 @@ def _environ_key(name: str) -> str:
 
 
 def _user_name(name: str) -> str | None:
-    return None if is_never_forwarded(name) else name
+    return name if is_field_name(name) and not is_never_forwarded(name) else None

@@ -1,7 +1,8 @@
 """What one request carries through the process."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from meshtrace import notices
 from meshtrace.context import TraceContext
@@ -14,6 +15,8 @@ from meshtrace.relay.rules import InboundRules
 __all__ = ["Snapshot"]
 
 logger = logging.getLogger("meshtrace")
+
+_MESH = Share.MESH
 
 
 class Snapshot:
@@ -31,68 +34,76 @@ class Snapshot:
     {'b3': '0'}
     """
 
-    __slots__ = ("_accepted", "_own", "_picked", "_shared", "rules")
+    __slots__ = ("_accepted", "_own", "_picked", "rules")
 
-    def __init__(self, picked: Sequence[tuple[str, str]], rules: InboundRules) -> None:
-        self._picked: Sequence[tuple[str, str]] | None = picked
-        self._accepted: Accepted | None = None
+    _accepted: Accepted
+
+    def __init__(self, picked: Sequence[Any], rules: InboundRules) -> None:
+        self._picked: Sequence[Any] | None = picked
         self._own: dict[str, str] | None = None
-        self._shared: dict[Share, dict[str, str]] = {}
         self.rules = rules
 
     @property
     def accepted(self) -> Accepted:
         """What of it may be relayed."""
-        # Read once: another thread may finish judging, and let go of what was picked, between two
-        # reads.
+        # Read once: another thread may finish judging, and let go of what was picked, meanwhile.
         picked = self._picked
         if picked is not None:
-            try:
-                self._accepted = judge(self._pairs(picked), self.rules)
-            except Exception:  # noqa: BLE001 - a fault of ours must not fail the application's call
-                notices.fault("judging the headers of a request")
-                self._accepted = Accepted()
+            self._accepted = self._judge(picked)
             self._picked = None
-            if self._accepted.dropped:
-                logger.debug("meshtrace: not relayed: %s", self._accepted.dropped)
-        return self._accepted  # type: ignore[return-value]  # judged above, or by another thread before it let go
+        return self._accepted
 
-    def _pairs(self, picked: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+    def _judge(self, picked: Sequence[Any]) -> Accepted:
+        try:
+            ids = self._glance(picked)
+            if ids is not None:
+                return Accepted(ids)
+            accepted = judge(self._pairs(picked), self.rules)
+        except Exception:  # noqa: BLE001 - a fault of ours must not fail the application's call
+            notices.fault("judging the headers of a request")
+            return Accepted({})
+        if accepted.dropped:
+            logger.debug("meshtrace: not relayed: %s", accepted.dropped)
+        return accepted
+
+    def _glance(self, picked: Sequence[Any]) -> dict[str, str] | None:
+        """Give the fields if their shape is a common one and all of it is good."""
+        return self.rules.shapes.accept(
+            tuple([name for name, _ in picked]), "\n".join([value for _, value in picked]), str
+        )
+
+    def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
+        """Give what was picked as names in lower case and values."""
         return picked
 
-    def fields(self, share: Share) -> dict[str, str]:
+    def fields(self, share: Share) -> Mapping[str, str]:
         """
-        Give the fields of one share; the caller must not change the result.
+        Give the fields of one share.
 
         Args:
             share: What the host may have.
         """
-        # The dict is held here, because `set_own` in another thread puts a new one in its place.
-        cache = self._shared
-        shared = cache.get(share)
-        if shared is None:
-            accepted = self.accepted
-            shared = {}
-            if Share.IDS in share:
-                shared.update(accepted.ids)
-            if Share.VENDOR_DATA in share:
-                shared.update(accepted.vendor_data)
-            if Share.USER_DATA in share:
-                shared.update(self.user_data)
-            if Share.AUTHORIZATION in share and accepted.authorization:
-                shared["authorization"] = accepted.authorization
-            cache[share] = shared
-        return shared
+        accepted = self.accepted
+        if share == _MESH and not self._own:
+            return accepted.for_mesh
+        fields = dict(accepted.ids) if Share.IDS in share else {}
+        if Share.VENDOR_DATA in share:
+            fields.update(accepted.vendor_data)
+        if Share.USER_DATA in share:
+            fields.update(self.user_data)
+        if Share.AUTHORIZATION in share and accepted.authorization:
+            fields["authorization"] = accepted.authorization
+        return fields
 
     @property
-    def user_data(self) -> dict[str, str]:
+    def user_data(self) -> Mapping[str, str]:
         """The user data that came, under what the application set."""
         came = self.accepted.user_data
         if not self._own:
             return came
         return {name: value for name, value in {**came, **self._own}.items() if value}
 
-    def set_own(self, name: str, value: str) -> None:
+    def set_own(self, name: str, value: object) -> None:
         """
         Set a field of user data for the calls of this request; one that cannot be sent is dropped.
 
@@ -100,17 +111,16 @@ class Snapshot:
             name: A name in lower case that may be forwarded.
             value: Visible ASCII; empty takes the field away.
         """
-        fits = isinstance(value, str) and len(value) <= self.rules.limits.field
-        if not fits or (value and not is_visible(value)):
+        text = value if isinstance(value, str) and len(value) <= self.rules.limits.field else "\0"
+        if text and not is_visible(text):
             notices.once(
                 logging.WARNING,
                 ("set_header", name),
                 "meshtrace: set_header(%r, ...): the value is too long or not visible ASCII",
                 name,
             )
-            value = ""
-        self._own = {**(self._own or {}), name: value}
-        self._shared = {}
+            text = ""
+        self._own = {**(self._own or {}), name: text}
 
     def remote_parent(self) -> TraceContext:
         """Give the remote parent, by the setting ``parent``."""

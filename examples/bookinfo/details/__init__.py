@@ -1,0 +1,1 @@
+"""Facts about a book: a plain WSGI function, no framework."""

@@ -1,0 +1,8 @@
+"""``python -m examples.bookinfo.productpage``: productpage under waitress."""
+
+import waitress
+
+from examples.bookinfo.productpage.app import create_app
+from examples.bookinfo.service import listening_socket
+
+waitress.serve(create_app(), sockets=[listening_socket()], threads=16, _quiet=True)

@@ -1,0 +1,1 @@
+"""Stars of a book: Starlette over an SQLite file."""

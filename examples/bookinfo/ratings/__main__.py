@@ -1,0 +1,9 @@
+"""``python -m examples.bookinfo.ratings``: ratings under uvicorn."""
+
+import uvicorn
+
+from examples.bookinfo.ratings.app import app
+from examples.bookinfo.service import listening_socket
+
+config = uvicorn.Config(app, log_level="warning", timeout_keep_alive=75)
+uvicorn.Server(config).run(sockets=[listening_socket()])

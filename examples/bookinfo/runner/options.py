@@ -1,0 +1,104 @@
+"""What can be asked of the demo: each as a flag and, for ``make demo``, as a variable."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from examples.bookinfo.runner import sidecars
+
+# The variable beside each flag that has one; a flag without a value is set by 1.
+VARIABLES = {
+    "TRACER": "--tracer",
+    "SAMPLING": "--sampling",
+    "WITHOUT": "--without",
+    "ENVOY": "--envoy",
+    "ENVOY_VERSION": "--envoy-version",
+    "ONCE": "--once",
+}
+SWITCHES = {"WITHOUT", "ONCE"}
+OFF = {"0", "false", "no", "off"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user wants to see."""
+
+    tracer: str
+    sampling: float
+    without: bool
+    envoy: str | None
+    envoy_version: str | None
+    once: bool
+    port: int
+
+
+def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
+    """Read the flags, and the variables for those not given; a wrong one ends the program."""
+    given = _parser().parse_args([*_as_flags(environment), *arguments])
+    return Options(**vars(given))
+
+
+def _as_flags(environment: Mapping[str, str]) -> list[str]:
+    flags = []
+    for variable, flag in VARIABLES.items():
+        value = environment.get(variable, "")
+        if variable not in SWITCHES and value:
+            flags.append(f"{flag}={value}")
+        elif value and value.lower() not in OFF:
+            flags.append(flag)
+    return flags
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.bookinfo",
+        description="Four services behind real Envoy sidecars, and one trace through all of them.",
+        epilog=f"Also as variables: {', '.join(VARIABLES)}; WITHOUT=1 and ONCE=1 switch on.",
+    )
+    parser.add_argument(
+        "--tracer",
+        choices=sorted(sidecars.TRACERS),
+        default="zipkin",
+        help="how the Envoys trace (default: zipkin, as Istio does)",
+    )
+    parser.add_argument(
+        "--sampling",
+        type=_percentage,
+        default=100,
+        metavar="PERCENT",
+        help="how many of a hundred requests are traced (default: 100)",
+    )
+    parser.add_argument(
+        "--without", action="store_true", help="switch meshtrace off, and see the traces break"
+    )
+    parser.add_argument("--envoy", metavar="PATH", help="the Envoy binary to run")
+    parser.add_argument(
+        "--envoy-version",
+        metavar="VERSION",
+        help="install this version of Envoy beside the project's, and run it",
+    )
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="do not go on serving: end, with status 0 if all is well",
+    )
+    parser.add_argument(
+        "--port", type=_port, default=0, help="where to serve the page (default: any free port)"
+    )
+    return parser
+
+
+def _percentage(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 100:  # noqa: PLR2004 - a percentage
+        raise argparse.ArgumentTypeError(f"{text} is not a percentage")
+    return value
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value < 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return value

@@ -1,0 +1,63 @@
+"""What every test has: a clean start, and nothing logged as an error behind its back."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+import meshtrace
+from meshtrace import configuration, notices
+
+hypothesis.settings.register_profile("here", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(autouse=True)
+def _as_after_a_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Give each test a process that nobody has configured, and that has said nothing yet."""
+    for name in list(os.environ):
+        if name.startswith("MESHTRACE_"):
+            monkeypatch.delenv(name)
+    monkeypatch.setattr(configuration, "_authorization_wanted", False)
+    meshtrace.configure()
+    notices.reset()
+    yield
+    meshtrace.unpatch()
+    meshtrace.configure()
+    notices.reset()
+
+
+class _Errors(logging.Handler):
+    """Keeps what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one record."""
+        self.records.append(record)
+
+
+@pytest.fixture(autouse=True)
+def _no_error_logged(request: pytest.FixtureRequest) -> Iterator[list[logging.LogRecord]]:
+    """
+    Fail a test during which an error was logged.
+
+    Servers, event loops and OpenTelemetry ("Failed to detach context") log what they cannot raise.
+    """
+    handler = _Errors()
+    logging.getLogger().addHandler(handler)
+    yield handler.records
+    logging.getLogger().removeHandler(handler)
+    if "errors_logged" not in request.fixturenames:
+        assert [] == [record.getMessage() for record in handler.records]
+
+
+@pytest.fixture
+def errors_logged(_no_error_logged: list[logging.LogRecord]) -> list[logging.LogRecord]:
+    """Give the records logged as errors, to a test in which there may be some."""
+    return _no_error_logged
