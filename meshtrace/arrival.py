@@ -34,23 +34,23 @@ class Arrivals:
     Raises:
         ConfigurationError: An option is not valid.
 
-    >>> Arrivals(None, {"incoming": "ids"}).rules().settings.incoming
+    >>> Arrivals(None, {"incoming": "ids"}).rules.value.settings.incoming
     'ids'
     """
 
     def __init__(self, settings: Settings | None, options: Options) -> None:
         own = Settings(**options)
-        self.rules = Following(InboundRules, own.over(settings) if settings else own).get
+        self.rules = Following(InboundRules, own.over(settings) if settings else own)
         self.off = disabled()
 
     def empty(self) -> Snapshot:
         """Give the context of a request whose headers could not be read."""
         notices.fault("reading the headers of a request")
-        return Snapshot([], self.rules())
+        return Snapshot([], self.rules.value)
 
     def begin(self) -> None:
         """Note that a request came."""
-        notices.request_came(lambda: str(self.rules().settings))
+        notices.request_came(lambda: str(self.rules.value.settings))
 
     def end(self, snapshot: Snapshot) -> bool:
         """

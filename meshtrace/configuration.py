@@ -11,13 +11,14 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, Unpack
+from weakref import WeakSet
 
 from meshtrace import notices
 from meshtrace.errors import ConfigurationError
 from meshtrace.options import nearest
 from meshtrace.settings import DEFAULTS, Options, Settings
 
-__all__ = ["Following", "authorization_wanted", "configure", "disabled", "generation", "resolve"]
+__all__ = ["Following", "authorization_wanted", "configure", "disabled", "resolve"]
 
 T = TypeVar("T")
 
@@ -29,12 +30,6 @@ _KUBERNETES_PREFIXES = ("MESHTRACE_PORT", "MESHTRACE_SERVICE_")
 
 _configured = Settings()
 _authorization_wanted = False
-
-generation: object = object()
-"""
-Another object after each `configure`: who keeps what it worked out from settings, compares this to
-know when to do it again.
-"""
 
 
 def configure(**given: Unpack[Options]) -> None:
@@ -52,9 +47,9 @@ def configure(**given: Unpack[Options]) -> None:
     >>> configure(forward="end-user")
     >>> configure()
     """
-    global _configured, generation  # noqa: PLW0603 - a process has one configuration
+    global _configured  # noqa: PLW0603 - a process has one configuration
     _configured = Settings(**given)
-    generation = object()
+    _settings_changed()
 
 
 def resolve(own: Settings, environ: Mapping[str, str] | None = None) -> Settings:
@@ -68,12 +63,12 @@ def resolve(own: Settings, environ: Mapping[str, str] | None = None) -> Settings
     >>> resolve(Settings(), {"MESHTRACE_FORWARD": "end-user"}).forward
     ('end-user',)
     """
-    global _authorization_wanted, generation  # noqa: PLW0603 - a process has one configuration
+    global _authorization_wanted  # noqa: PLW0603 - a process has one configuration
     variables = os.environ if environ is None else environ
     resolved = own.over(_configured).over(_from_environment(variables))
     if resolved.authorization_hosts and not _authorization_wanted:
         _authorization_wanted = True
-        generation = object()
+        _settings_changed()
     return resolved
 
 
@@ -94,26 +89,32 @@ class Following(Generic[T]):
         make: Works it out from the settings given where they are used.
         own: Those settings.
 
-    >>> Following(resolve, Settings(incoming="ids")).get().incoming
+    Attributes:
+        value: What the settings of this moment say.
+
+    >>> Following(resolve, Settings(incoming="ids")).value.incoming
     'ids'
     """
 
-    __slots__ = ("_generation", "_make", "_own", "_value")
+    __slots__ = ("__weakref__", "_make", "_own", "value")
 
     def __init__(self, make: Callable[[Settings], T], own: Settings) -> None:
         self._make = make
         self._own = own
-        self._work_out()
+        self.value = make(own)
+        _following.add(self)
 
-    def get(self) -> T:
-        """Give what the settings of this moment say."""
-        if self._generation is not generation:
-            self._work_out()
-        return self._value
+    def work_out(self) -> None:
+        """Work it out again."""
+        self.value = self._make(self._own)
 
-    def _work_out(self) -> None:
-        self._generation = generation
-        self._value = self._make(self._own)
+
+_following: WeakSet[Following[Any]] = WeakSet()
+
+
+def _settings_changed() -> None:
+    for one in list(_following):
+        one.work_out()
 
 
 def disabled(environ: Mapping[str, str] | None = None) -> bool:

@@ -127,7 +127,7 @@ def headers(url: str | None = None) -> dict[str, str]:
     if snapshot is None or disabled():
         return {}
     # A URL object of some client's is as good as its text.
-    return _outbound_rules().get().fields(snapshot, None if url is None else str(url))
+    return _outbound_rules().value.fields(snapshot, None if url is None else str(url))
 
 
 def set_header(name: str, value: str) -> None:

@@ -183,7 +183,7 @@ def _snapshot_of(source: object) -> Snapshot | None:
         return _from_mapping(carrier) if isinstance(carrier, Mapping) else _from_pairs(carrier)
     except Exception:  # noqa: BLE001 - a strange carrier must not fail the application's work
         notices.fault("reading the headers given to use()")
-        return Snapshot([], _inbound_rules().get())
+        return Snapshot([], _inbound_rules().value)
 
 
 def _carrier_of(source: object) -> object:
@@ -204,9 +204,9 @@ def _from_mapping(source: Mapping[Any, Any]) -> Snapshot:
     if _CAPTURED in source:
         return _from_pairs(source.items(), _rules_for_captured(str(source[_CAPTURED])))
     if isinstance(source.get("type"), str) and not isinstance(source.get("headers", ""), str):
-        return from_asgi(source["headers"], _inbound_rules().get())
+        return from_asgi(source["headers"], _inbound_rules().value)
     if "REQUEST_METHOD" in source or "wsgi.version" in source:
-        return from_environ(source, _inbound_rules().get())
+        return from_environ(source, _inbound_rules().value)
     return _from_pairs(source.items())
 
 
@@ -215,7 +215,7 @@ def _from_pairs(
 ) -> Snapshot:
     # A value that is missing may stand there as None, and is no text then.
     written = [(name, value) for name, value in pairs if isinstance(value, str | bytes | int)]
-    return from_carrier(written, (rules or _inbound_rules()).get())
+    return from_carrier(written, (rules or _inbound_rules()).value)
 
 
 @functools.lru_cache(_MOST_MARKS)

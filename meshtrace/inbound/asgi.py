@@ -56,6 +56,7 @@ class MeshTrace:
         refuse_mistakes("MeshTrace", app, ASGI)
         self.app = app
         self._arrivals = Arrivals(settings, options)
+        self._rules = self._arrivals.rules
         self._off = self._arrivals.off
         self._unsettled = True
 
@@ -71,7 +72,7 @@ class MeshTrace:
             # Nested: the outer one has done it.
             await self.app(scope, receive, send)
             return
-        if snapshot.rules.settings.response_header:
+        if snapshot.rules.echoes:
             send = _echoing(send, self._arrivals.echoed(snapshot))
         if self._unsettled:
             self._arrivals.begin()
@@ -89,7 +90,7 @@ class MeshTrace:
             if headers.__class__ is not list and isinstance(headers, Iterator):
                 # Reading them must leave them to the application.
                 headers = scope["headers"] = [*headers]
-            snapshot = scope[SCOPE_KEY] = from_asgi(headers, self._arrivals.rules())
+            snapshot = scope[SCOPE_KEY] = from_asgi(headers, self._rules.value)
         except Exception:  # noqa: BLE001 - the request must be served
             snapshot = self._arrivals.empty()
         return snapshot

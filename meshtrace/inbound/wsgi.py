@@ -5,7 +5,7 @@ The WSGI middleware.
     application = MeshTraceWSGI(get_wsgi_application())           # Django, and any WSGI application
 """
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
 
 from meshtrace.arrival import WSGI, Arrivals, refuse_mistakes
@@ -16,7 +16,7 @@ from meshtrace.settings import Options, Settings
 
 __all__ = ["MeshTraceWSGI"]
 
-Environ = MutableMapping[str, Any]
+Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
@@ -49,6 +49,7 @@ class MeshTraceWSGI:
         refuse_mistakes("MeshTraceWSGI", app, WSGI)
         self.app = app
         self._arrivals = Arrivals(settings, options)
+        self._rules = self._arrivals.rules
         self._off = self._arrivals.off
         self._unsettled = True
 
@@ -62,7 +63,7 @@ class MeshTraceWSGI:
         elif CURRENT.get() is snapshot:
             # Nested: the outer one has done it.
             return self.app(environ, start_response)
-        if snapshot.rules.settings.response_header:
+        if snapshot.rules.echoes:
             start_response = _echoing(start_response, self._arrivals.echoed(snapshot))
         if self._unsettled:
             self._arrivals.begin()
@@ -81,7 +82,7 @@ class MeshTraceWSGI:
 
     def _extract(self, environ: Environ) -> Snapshot:
         try:
-            return from_environ(environ, self._arrivals.rules())
+            return from_environ(environ, self._rules.value)
         except Exception:  # noqa: BLE001 - the request must be served
             return self._arrivals.empty()
 

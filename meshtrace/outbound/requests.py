@@ -50,7 +50,7 @@ class _RelayingSession(requests.Session):
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own options
         """Send a prepared request, with the headers of the current request added."""
         if self._rules is not None:
-            _relay(request, self._rules.get)
+            _relay(request, self._rules.value)
         return super().send(request, **kwargs)
 
     def meshtrace_follow(self, settings: Settings) -> None:
@@ -151,27 +151,33 @@ def _install(original: SendMethod) -> None:
         **kwargs: Any,  # noqa: ANN401 - requests' own options
     ) -> requests.Response:
         if _active and not isinstance(self, _RelayingSession):
-            _relay(request, rules.get)
+            _relay(request, rules.value)
         return original(self, request, **kwargs)
 
     _originals[send] = original
     requests.Session.send = send  # type: ignore[method-assign]  # that is what patching is
 
 
-def _relay(request: object, rules: Callable[[], OutboundRules]) -> None:
+def _relay(request: object, rules: OutboundRules) -> None:
     try:
-        if not isinstance(request, requests.PreparedRequest):
+        if type(request) is requests.PreparedRequest:
+            before = None
+        elif isinstance(request, _RememberingRequest):
+            before = _take_off(request)
+        elif isinstance(request, requests.PreparedRequest):
+            before = None
+        else:
             # Not prepared, which is requests' own error to raise.
             return
-        before = _take_off(request)
         snapshot = CURRENT.get()
         if snapshot is None:
             notices.client_sent_without_context()
             return
         headers = request.headers
-        sent = rules().decide(snapshot, request.url or "", headers, before)
-        for name in sent.replaced:
-            del headers[name]
+        sent = rules.decide(snapshot, request.url or "", headers, before)
+        if sent.replaced:
+            for name in sent.replaced:
+                del headers[name]
         for name, value in sent.fields.items():
             headers[name] = value
         _remember(request, sent)
@@ -179,10 +185,8 @@ def _relay(request: object, rules: Callable[[], OutboundRules]) -> None:
         notices.fault("adding headers to a call of requests")
 
 
-def _take_off(request: requests.PreparedRequest) -> Sent | None:
+def _take_off(request: _RememberingRequest) -> Sent:
     """Give the request back to its caller's headers: sent again, it is decided afresh."""
-    if not isinstance(request, _RememberingRequest):
-        return None
     before = request.meshtrace_sent
     for name, value in before.fields.items():
         if request.headers.get(name) == value:

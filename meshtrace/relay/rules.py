@@ -33,6 +33,7 @@ class InboundRules:
         own: The settings of one middleware; the rest is filled in.
 
     Attributes:
+        echoes: Whether a field is echoed to the caller.
         shapes: The common case of this middleware.
         names: The names picked, in lower case.
         prefixes: Beginnings of names that are picked as user data.
@@ -53,6 +54,7 @@ class InboundRules:
         settings = resolve(own)
         self.settings = settings
         self.limits = settings.limits
+        self.echoes = settings.response_header != ""
         self.shapes = Shapes(settings.limits)
         self.ids_may_not_fit = _LONGEST_IDS + 3 * self.limits.field > self.limits.total
         trusted = settings.incoming == "trust"

@@ -69,7 +69,7 @@ class Shapes:
         if shape is None:
             shape = self._learn(spelled, name_of)
         if shape.matches(text):
-            return dict(zip(shape.names, text.split("\n"), strict=True))
+            return dict(zip(shape.names, text.split("\n")))  # noqa: B905 - the pattern counted them
         return None
 
     def _learn(self, spelled: tuple[Hashable, ...], name_of: Callable[..., str | None]) -> _Shape:
