@@ -39,7 +39,7 @@ def wrap(client: C, *, settings: Settings | None = None, **options: Unpack[Optio
     own = Settings(**options)
     for kind in type(client).__mro__:
         library = kind.__module__.partition(".")[0]
-        if library in PATCHABLE:
+        if library in PATCHABLE and isinstance(client, _room(library).CLIENT):
             if not disabled():
                 _room(library).wrap(client, own.over(settings) if settings else own)
             return client

@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar, Unpack
-from weakref import WeakSet
+from weakref import WeakValueDictionary
 
 from meshtrace import notices
 from meshtrace.errors import ConfigurationError
@@ -22,10 +22,10 @@ __all__ = ["Following", "authorization_wanted", "configure", "disabled", "resolv
 
 T = TypeVar("T")
 
-_CODE_ONLY = {"authorization_hosts", "parent", "limits"}
-_VARIABLES = {f"MESHTRACE_{name.upper()}": name for name in DEFAULTS if name not in _CODE_ONLY}
-_KNOWN_VARIABLES = ("MESHTRACE_DISABLED", *_VARIABLES)
-_KUBERNETES_PREFIXES = ("MESHTRACE_PORT", "MESHTRACE_SERVICE_")
+_PREFIX = "MESHTRACE_"
+_CODE_ONLY = {"AUTHORIZATION_HOSTS", "PARENT", "LIMITS"}
+_VARIABLES = {name.upper(): name for name in DEFAULTS if name.upper() not in _CODE_ONLY}
+_KUBERNETES = ("PORT", "SERVICE_")
 """Kubernetes sets these in every pod beside a Service that is called meshtrace."""
 
 _configured = Settings()
@@ -102,19 +102,22 @@ class Following(Generic[T]):
         self._make = make
         self._own = own
         self.value = make(own)
-        _following.add(self)
+        _following[id(self)] = self
 
     def work_out(self) -> None:
         """Work it out again."""
         self.value = self._make(self._own)
 
 
-_following: WeakSet[Following[Any]] = WeakSet()
+_following: WeakValueDictionary[int, Following[Any]] = WeakValueDictionary()
 
 
 def _settings_changed() -> None:
-    for one in list(_following):
-        one.work_out()
+    # The references are copied in one step: other threads make and drop clients meanwhile.
+    for reference in _following.valuerefs():
+        following = reference()
+        if following is not None:
+            following.work_out()
 
 
 def disabled(environ: Mapping[str, str] | None = None) -> bool:
@@ -136,18 +139,20 @@ def disabled(environ: Mapping[str, str] | None = None) -> bool:
 
 def _from_environment(environ: Mapping[str, str]) -> Settings:
     settings = Settings()
-    for variable in sorted(environ):
-        if not variable.startswith("MESHTRACE_"):
-            continue
+    for variable in sorted(name for name in environ if name.startswith(_PREFIX)):
+        word = variable.removeprefix(_PREFIX)
         text = environ[variable].strip()
-        if name := _VARIABLES.get(variable):
+        if name := _VARIABLES.get(word):
             if text:
                 try:
                     settings = settings.over(_settings(name, text))
                 except ConfigurationError as error:
                     _warn(variable, f"{error}; ignored")
-        elif variable not in _KNOWN_VARIABLES and not variable.startswith(_KUBERNETES_PREFIXES):
-            _warn(variable, f"unknown{nearest(variable, _KNOWN_VARIABLES)}; ignored")
+        elif word in _CODE_ONLY:
+            _warn(variable, "set in code only; ignored")
+        elif word != "DISABLED" and not word.startswith(_KUBERNETES):
+            near = nearest(word, ("DISABLED", *_VARIABLES), prefix=_PREFIX)
+            _warn(variable, f"unknown{near}; ignored")
     return settings
 
 

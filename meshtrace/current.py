@@ -73,6 +73,11 @@ class Entered(AbstractContextManager[None]):
             if leave(token):
                 self._tokens.remove(token)
                 return
+        # The steps of a body may run in a context each, which finds what the last one left.
+        if self._snapshot is not None and CURRENT.get() is self._snapshot:
+            before = self._tokens.pop().old_value
+            if before is not Token.MISSING:
+                CURRENT.set(before)
 
 
 def leave(token: Token[Snapshot | None]) -> bool:
@@ -82,11 +87,11 @@ def leave(token: Token[Snapshot | None]) -> bool:
     A coroutine or a generator may be closed from another context: there is nothing to undo there.
 
     Returns:
-        Whether the token was of this context.
+        Whether the token was of this context, and not used before.
     """
     try:
         CURRENT.reset(token)
-    except ValueError:
+    except (RuntimeError, ValueError):
         return False
     return True
 

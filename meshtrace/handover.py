@@ -179,11 +179,14 @@ def _snapshot_of(source: object) -> Snapshot | None:
             f"use({type(source).__name__}): give a request object, an ASGI scope, a WSGI environ, "
             "headers (a mapping or pairs), what capture() gave, a TraceContext or None"
         )
+    rules = _inbound_rules().value
     try:
-        return _from_mapping(carrier) if isinstance(carrier, Mapping) else _from_pairs(carrier)
+        if isinstance(carrier, Mapping):
+            return _from_mapping(carrier, rules)
+        return from_carrier(carrier, rules)
     except Exception:  # noqa: BLE001 - a strange carrier must not fail the application's work
         notices.fault("reading the headers given to use()")
-        return Snapshot([], _inbound_rules().value)
+        return Snapshot([], rules)
 
 
 def _carrier_of(source: object) -> object:
@@ -197,25 +200,17 @@ def _carrier_of(source: object) -> object:
     return items() if callable(items) else carrier
 
 
-def _from_mapping(source: Mapping[Any, Any]) -> Snapshot:
+def _from_mapping(source: Mapping[Any, Any], rules: InboundRules) -> Snapshot:
     known = source.get(SCOPE_KEY) or source.get(ENVIRON_KEY)
     if isinstance(known, Snapshot):
         return known
     if _CAPTURED in source:
-        return _from_pairs(source.items(), _rules_for_captured(str(source[_CAPTURED])))
+        return from_carrier(source, _rules_for_captured(str(source[_CAPTURED])).value)
     if isinstance(source.get("type"), str) and not isinstance(source.get("headers", ""), str):
-        return from_asgi(source["headers"], _inbound_rules().value)
+        return from_asgi(source["headers"], rules)
     if "REQUEST_METHOD" in source or "wsgi.version" in source:
-        return from_environ(source, _inbound_rules().value)
-    return _from_pairs(source.items())
-
-
-def _from_pairs(
-    pairs: Iterable[tuple[Any, Any]], rules: Following[InboundRules] | None = None
-) -> Snapshot:
-    # A value that is missing may stand there as None, and is no text then.
-    written = [(name, value) for name, value in pairs if isinstance(value, str | bytes | int)]
-    return from_carrier(written, (rules or _inbound_rules()).value)
+        return from_environ(source, rules)
+    return from_carrier(source, rules)
 
 
 @functools.lru_cache(_MOST_MARKS)

@@ -42,8 +42,11 @@ class _Finder(MetaPathFinder):
         if fullname not in _waiting:
             return None
         for finder in sys.meta_path:
-            if finder is not self and (spec := finder.find_spec(fullname, path, target)):
-                if spec.loader is not None:
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(fullname, path, target)
+            if spec is not None:
+                if spec.loader is not None and hasattr(spec.loader, "exec_module"):
                     spec.loader = _Loader(spec.loader)
                 return spec
         return None
@@ -68,6 +71,10 @@ class _Loader(Loader):
         then = _waiting.pop(module.__name__, None)
         if then is not None:
             then()
+
+    def __getattr__(self, name: str) -> object:
+        # Who looks for a module without loading it may ask for its source or its file.
+        return getattr(self._loader, name)
 
 
 _FINDER = _Finder()

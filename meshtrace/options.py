@@ -37,18 +37,26 @@ PATCHABLE = ("requests",)
 Parser = Callable[[str, Any], Any]
 """Takes a setting's name (for the message) and its value."""
 
+_IPV4_MAPPED = 96
+"""The bits before the IPv4 address in ``::ffff:10.0.0.1``."""
+
 _host_name = re.compile(r"(?!.*\.\.)[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?").fullmatch
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """
     Give a question to add to a message about an unknown name; empty when no known name is near.
+
+    Args:
+        name: What was given, without what all of them begin with.
+        known: What may be given, likewise.
+        prefix: What all of them begin with.
 
     >>> nearest("incomming", ["incoming", "forward"])
     ' (do you mean incoming?)'
     """
     close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (do you mean {close[0]}?)" if close else ""
+    return f" (do you mean {prefix}{close[0]}?)" if close else ""
 
 
 def choice(*valid: str) -> Parser:
@@ -60,9 +68,10 @@ def choice(*valid: str) -> Parser:
     """
 
     def parse(setting: str, value: object) -> object:
-        if value not in valid:
+        word = value.strip().lower() if isinstance(value, str) else value
+        if word not in valid:
             raise _wrong(setting, value, f"not one of {', '.join(map(repr, valid))}")
-        return value
+        return word
 
     return parse
 
@@ -121,8 +130,9 @@ def forward_names(setting: str, value: object) -> tuple[str, ...]:
         name = text.lower()
         prefix = name.removesuffix("*")
         if name.startswith("baggage."):
-            if not is_field_name(name.removeprefix("baggage.")):
-                raise _wrong(setting, text, "baggage.KEY needs a key")
+            key = name.removeprefix("baggage.")
+            if not is_field_name(key) or "*" in key:
+                raise _wrong(setting, text, "not baggage.KEY; baggage takes all keys")
             name = "baggage." + text[len("baggage.") :]
         elif not is_field_name(prefix) or "*" in prefix:
             raise _wrong(setting, text, "not a header name, PREFIX*, baggage or baggage.KEY")
@@ -163,15 +173,15 @@ def hosts(setting: str, value: object) -> tuple[str, ...]:
 
 def trace_hosts(setting: str, value: object) -> tuple[str, ...]:
     """
-    Read ``all``, ``mesh``, or a list of hosts.
+    Read ``all``, ``mesh``, or a list of hosts, of which ``mesh`` may be one.
 
-    >>> trace_hosts("trace_hosts", "mesh"), trace_hosts("trace_hosts", [".corp.example"])
-    (('mesh',), ('.corp.example',))
+    >>> trace_hosts("trace_hosts", "mesh"), trace_hosts("trace_hosts", ["mesh", ".corp.example"])
+    (('mesh',), ('mesh', '.corp.example'))
     """
     words = texts(setting, value)
-    if not words:
+    if not words or ("all" in words and len(words) > 1):
         raise _wrong(setting, value, "not 'all', 'mesh' or a list of hosts")
-    return words if words in {("all",), ("mesh",)} else hosts(setting, value)
+    return words if words == ("all",) else hosts(setting, value)
 
 
 def exact_hosts(setting: str, value: object) -> tuple[str, ...]:
@@ -219,12 +229,16 @@ def _host(setting: str, text: str) -> str:
     try:
         network = ipaddress.ip_network(address, strict=False)
     except ValueError:
-        host = text.removeprefix("*").removesuffix(".")
-        if not _host_name(host.removeprefix(".")) or "/" in host:
+        host = text.removeprefix("*" if text.startswith("*.") else "").removesuffix(".")
+        if not _host_name(host.removeprefix(".")):
             raise _wrong(
                 setting, text, "not a host, .suffix, address or network (without scheme and port)"
             ) from None
         return host
+    # An IPv4 address is judged as one, in whichever spelling a call has it.
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    if mapped is not None:
+        network = ipaddress.ip_network((mapped, network.prefixlen - _IPV4_MAPPED))
     return str(network) if "/" in address else str(network.network_address)
 
 

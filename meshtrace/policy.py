@@ -63,8 +63,14 @@ _single_label = re.compile(r"[a-z][a-z0-9_-]*").fullmatch
 _labels = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*").fullmatch
 
 _PUBLIC_SUFFIXES = frozenset(
-    {"app", "cloud", "com", "dev", "edu", "gov", "info", "int", "mil", "net", "org", "biz", "xyz"}
+    {
+        *("app", "arpa", "biz", "cloud", "com", "dev", "edu", "example", "gov", "info", "int"),
+        *("mil", "name", "net", "online", "org", "page", "pro", "shop", "site", "store", "tech"),
+        *("test", "top", "web", "xyz"),
+    }
 )
+"""Under these anybody has hosts: no advice may take in all of them."""
+
 _COUNTRY_CODE_LENGTH = 2
 
 
@@ -88,7 +94,9 @@ class HostPolicy:
         self._mesh = _Hosts((*settings.mesh_hosts, ".svc", f".svc.{domain}"))
         self._denied = _Hosts(settings.deny_hosts)
         self._authorized = _Hosts(settings.authorization_hosts)
-        self._traced = None if settings.trace_hosts == ("all",) else _Hosts(settings.trace_hosts)
+        self._all_traced = settings.trace_hosts == ("all",)
+        self._mesh_traced = "mesh" in settings.trace_hosts
+        self._traced = _Hosts(settings.trace_hosts)
         self._shares: dict[str, Share] = {}
 
     def share(self, url: str) -> Share:
@@ -117,42 +125,32 @@ class HostPolicy:
         >>> HostPolicy(Settings(deny_hosts="payments")).denies("http://payments/")
         True
         """
-        name = _host_of(url).lower().removesuffix(".")
-        return self._denied.contain(name, _address(name))
-
-    def share_of_host(self, host: str) -> Share:
-        """
-        Judge a host alone, as it stands in a ``Host`` header, with or without a port.
-
-        >>> HostPolicy(Settings()).share_of_host("reviews:9080") == Share.MESH
-        True
-        """
-        return self._judge(_host_of(f"//{host}"))
+        host = _host_of(url)
+        return self._denied.contain(host, _address(host))
 
     def _judge(self, host: str) -> Share:
-        name = host.lower().removesuffix(".")
-        address = _address(name)
-        if not name or (address is None and not _labels(name)):
+        address = _address(host)
+        if not host or self._denied.contain(host, address):
             return Share.NOTHING
-        if self._denied.contain(name, address):
-            return Share.NOTHING
-        in_mesh = self._in_mesh(name, address)
+        in_mesh = self._in_mesh(host, address)
         share = Share.MESH if in_mesh else Share.IDS
-        if self._traced is not None and not (
-            self._traced.contain(name, address) or (in_mesh and self._traced.mesh)
+        if not (
+            self._all_traced
+            or (in_mesh and self._mesh_traced)
+            or self._traced.contain(host, address)
         ):
             share &= ~Share.IDS
-        if self._authorized.contain(name, address):
+        if self._authorized.contain(host, address):
             share |= Share.AUTHORIZATION
         return share
 
-    def _in_mesh(self, name: str, address: Address | None) -> bool:
+    def _in_mesh(self, host: str, address: Address | None) -> bool:
         if address is not None:
-            if address.is_link_local or address.is_unspecified:
+            if _is_nowhere(address):
                 return False
             private = any(address in network for network in _PRIVATE_NETWORKS)
-            return private or self._mesh.contain(name, address)
-        return bool(_single_label(name)) or self._mesh.contain(name, None)
+            return private or self._mesh.contain(host, address)
+        return bool(_single_label(host)) or self._mesh.contain(host, None)
 
 
 class _Hosts:
@@ -162,11 +160,8 @@ class _Hosts:
         names = set()
         suffixes = []
         self._networks: list[Network] = []
-        self.mesh = False
         for entry in entries:
-            if entry == "mesh":
-                self.mesh = True
-            elif entry.startswith("."):
+            if entry.startswith("."):
                 suffixes.append(entry)
             else:
                 try:
@@ -176,17 +171,22 @@ class _Hosts:
         self._names = frozenset(names)
         self._suffixes = tuple(suffixes)
 
-    def contain(self, name: str, address: Address | None) -> bool:
+    def contain(self, host: str, address: Address | None) -> bool:
         if address is not None:
             return any(address in network for network in self._networks)
-        return name in self._names or name.endswith(self._suffixes)
+        return host in self._names or host.endswith(self._suffixes)
 
 
 def _host_of(url: str) -> str:
+    """Read a host, in lower case; empty where there is none, or where readers may differ."""
     try:
-        return urlsplit(url).hostname or ""
+        parts = urlsplit(url)
     except ValueError:
         return ""
+    host = (parts.hostname or "").removesuffix(".")
+    # A backslash is a part of the user's name to some libraries, and the end of the host to others.
+    is_host = _labels(host) or _address(host) is not None
+    return host if is_host and "\\" not in parts.netloc else ""
 
 
 def _address(name: str) -> Address | None:
@@ -196,6 +196,11 @@ def _address(name: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def _is_nowhere(address: Address) -> bool:
+    """Tell whether an address means another host on every machine."""
+    return address.is_link_local or address.is_unspecified
 
 
 def cluster_domain(resolv_conf: Path = Path("/etc/resolv.conf")) -> str:
@@ -212,8 +217,9 @@ def cluster_domain(resolv_conf: Path = Path("/etc/resolv.conf")) -> str:
     for line in lines:
         word, *domains = line.lower().split() or [""]
         for domain in domains if word == "search" else ():
-            if domain.startswith("svc."):
-                return domain.removeprefix("svc.").removesuffix(".")
+            before, _, found = domain.removesuffix(".").partition("svc.")
+            if found and not before:
+                return found
     return "cluster.local"
 
 
@@ -223,18 +229,18 @@ def say_withheld(url: str, names: Iterable[str]) -> None:
     notices.once(
         logging.WARNING,
         ("withheld", host),
-        "meshtrace: %s not sent to %s, which is not known to be in the mesh. "
-        "If it is: MESHTRACE_MESH_HOSTS=%s",
+        "meshtrace: %s not sent to %s",
         ", ".join(sorted(names)),
-        host,
-        _suggestion(host),
+        _advice(host) if host else "a host that is not known: give an absolute URL",
     )
 
 
-def _suggestion(host: str) -> str:
-    first, dot, rest = host.removesuffix(".").partition(".")
-    if not dot or _address(host) is not None:
-        return host
-    if "." not in rest and (rest in _PUBLIC_SUFFIXES or len(rest) == _COUNTRY_CODE_LENGTH):
-        return f"{first}.{rest}"
-    return f".{rest}"
+def _advice(host: str) -> str:
+    address = _address(host)
+    if address is not None and _is_nowhere(address):
+        return f"{host}, which is never in a mesh"
+    _, _, domain = host.partition(".")
+    last = host.rpartition(".")[2]
+    public = last in _PUBLIC_SUFFIXES or len(last) == _COUNTRY_CODE_LENGTH
+    named = host if address is not None or public or not domain else f".{domain}"
+    return f"{host}, which is not known to be in the mesh. If it is: MESHTRACE_MESH_HOSTS={named}"

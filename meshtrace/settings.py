@@ -26,6 +26,9 @@ class Limits:
         baggage: The longest ``baggage``, in characters (W3C Baggage asks for 64 members and 8192
             bytes).
         total: All fields of one request, names and values, in characters.
+
+    Raises:
+        ConfigurationError: One is not a whole number, or less than 0.
     """
 
     request_id: int = 128
@@ -33,6 +36,12 @@ class Limits:
     baggage_members: int = 64
     baggage: int = 8192
     total: int = 16384
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value: object = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise ConfigurationError(f"limits: {name}={value!r}: not a whole number from 0 up")
 
 
 class Options(TypedDict, total=False):

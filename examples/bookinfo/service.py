@@ -37,7 +37,7 @@ def logger(workload: str) -> logging.Logger:
     handler.addFilter(_TraceIds())
     handler.setFormatter(
         logging.Formatter(
-            f"{workload:<11} %(message)s  trace_id=%(trace_id)s request_id=%(request_id)s"
+            f"{workload:<11} %(message)s trace_id=%(trace_id)s request_id=%(request_id)s"
         )
     )
     log = logging.getLogger(f"bookinfo.{workload}")

@@ -7,8 +7,8 @@ them.
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any, TypeVar, Unpack, cast
+from collections.abc import Callable, MutableMapping
+from typing import Any, ClassVar, TypeVar, Unpack, cast
 
 import requests
 
@@ -18,7 +18,10 @@ from meshtrace.current import CURRENT
 from meshtrace.relay.inject import OutboundRules, Sent
 from meshtrace.settings import Options, Settings
 
-__all__ = ["Session", "patch", "unpatch", "wrap"]
+__all__ = ["CLIENT", "Session", "patch", "unpatch", "wrap"]
+
+CLIENT = requests.Session
+"""What `wrap` takes."""
 
 S = TypeVar("S", bound=requests.Session)
 SendMethod = Callable[..., requests.Response]
@@ -32,6 +35,7 @@ class _RememberingRequest(requests.PreparedRequest):
     to the caller.
     """
 
+    meshtrace_kind: ClassVar[type[requests.PreparedRequest]] = requests.PreparedRequest
     meshtrace_sent: Sent
 
     def copy(self) -> requests.PreparedRequest:
@@ -40,10 +44,22 @@ class _RememberingRequest(requests.PreparedRequest):
         _remember(copy, self.meshtrace_sent.next_hop())
         return copy
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """
+        Pickle the request as its caller made it.
+
+        Nothing of this context goes into another process, and nobody needs meshtrace to read it.
+        """
+        plain = self.meshtrace_kind.__new__(self.meshtrace_kind)
+        plain.__dict__.update(self.__dict__, headers=self.headers.copy())
+        _take_off(plain.headers, plain.__dict__.pop("meshtrace_sent"))
+        return object.__new__, (self.meshtrace_kind,), plain.__getstate__()
+
 
 class _RelayingSession(requests.Session):
     """A session that adds headers to what it sends."""
 
+    meshtrace_kind: ClassVar[type[requests.Session] | None] = None
     meshtrace_settings: Settings
     _rules: Following[OutboundRules] | None
 
@@ -58,9 +74,9 @@ class _RelayingSession(requests.Session):
         self.meshtrace_settings = settings
         self._rules = None if disabled() else Following(OutboundRules, settings)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)  # type: ignore[misc]  # the stubs do not know it
-        self.meshtrace_follow(self.meshtrace_settings)
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind = self.meshtrace_kind or type(self)
+        return _blank, (kind, self.meshtrace_settings), self.__getstate__()
 
 
 class Session(_RelayingSession):
@@ -78,8 +94,6 @@ class Session(_RelayingSession):
     ...     isinstance(session, requests.Session)
     True
     """
-
-    __attrs__ = [*requests.Session.__attrs__, "meshtrace_settings"]  # noqa: RUF012 - requests has it so
 
     def __init__(self, *, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         super().__init__()
@@ -141,6 +155,8 @@ def _is_installed() -> bool:
 
 def _install(original: SendMethod) -> None:
     rules = Following(OutboundRules, Settings())
+    # What a mock puts in the place of the method may be called without the session.
+    is_method = hasattr(original, "__get__")
 
     # Without the original's attributes: another instrumentation's marks on it would be taken for
     # ours.
@@ -152,7 +168,7 @@ def _install(original: SendMethod) -> None:
     ) -> requests.Response:
         if _active and not isinstance(self, _RelayingSession):
             _relay(request, rules.value)
-        return original(self, request, **kwargs)
+        return original(self, request, **kwargs) if is_method else original(request, **kwargs)
 
     _originals[send] = original
     requests.Session.send = send  # type: ignore[method-assign]  # that is what patching is
@@ -163,7 +179,10 @@ def _relay(request: object, rules: OutboundRules) -> None:
         if type(request) is requests.PreparedRequest:
             before = None
         elif isinstance(request, _RememberingRequest):
-            before = _take_off(request)
+            # Sent again, it is decided afresh.
+            before = request.meshtrace_sent
+            _take_off(request.headers, before)
+            request.meshtrace_sent = before.taken_off()
         elif isinstance(request, requests.PreparedRequest):
             before = None
         else:
@@ -175,56 +194,59 @@ def _relay(request: object, rules: OutboundRules) -> None:
             return
         headers = request.headers
         sent = rules.decide(snapshot, request.url or "", headers, before)
+        # First of all: what is added must be taken off again.
+        _remember(request, sent)
         if sent.replaced:
             for name in sent.replaced:
                 del headers[name]
-        for name, value in sent.fields.items():
+        for name, value in sent.fields:
             headers[name] = value
-        _remember(request, sent)
     except Exception:  # noqa: BLE001 - the call must go on
         notices.fault("adding headers to a call of requests")
 
 
-def _take_off(request: _RememberingRequest) -> Sent:
-    """Give the request back to its caller's headers: sent again, it is decided afresh."""
-    before = request.meshtrace_sent
-    for name, value in before.fields.items():
-        if request.headers.get(name) == value:
-            del request.headers[name]
-    request.headers.update(before.replaced)
-    request.meshtrace_sent = before.taken_off()
-    return before
+def _take_off(headers: MutableMapping[str, Any], sent: Sent) -> None:
+    """Leave the caller's own headers, but for what the caller has changed since."""
+    for name, value in sent.fields:
+        if headers.get(name) == value:
+            del headers[name]
+    for name, value in sent.replaced.items():
+        headers.setdefault(name, value)
 
 
 def _remember(request: requests.PreparedRequest, sent: Sent) -> None:
-    if not isinstance(request, _RememberingRequest):
+    if type(request) is requests.PreparedRequest:
+        request.__class__ = _RememberingRequest
+    elif not isinstance(request, _RememberingRequest):
         kind: Any = type(request)
         request.__class__ = _remembering(kind)
-    cast("_RememberingRequest", request).meshtrace_sent = sent
+    request.meshtrace_sent = sent  # type: ignore[attr-defined]  # its class has it now
 
 
 @functools.cache
 def _remembering(kind: Any) -> type[_RememberingRequest]:  # noqa: ANN401 - mypy: no Hashable
     if kind is requests.PreparedRequest:
         return _RememberingRequest
-    return type(kind.__name__, (_RememberingRequest, kind), {})
+    return type(kind.__name__, (_RememberingRequest, kind), _members(kind))
 
 
 @functools.cache
 def _relaying(kind: Any) -> type[_RelayingSession]:  # noqa: ANN401 - mypy: no Hashable
-    def reduce(self: requests.Session) -> tuple[object, ...]:
-        return _blank, (kind,), self.__getstate__()
+    return type(kind.__name__, (_RelayingSession, kind), _members(kind))
 
-    members = {
-        "__attrs__": [*kind.__attrs__, "meshtrace_settings"],
+
+def _members(kind: type) -> dict[str, Any]:
+    return {
         "__doc__": kind.__doc__,
         "__module__": kind.__module__,
-        "__reduce__": reduce,
+        "__qualname__": kind.__qualname__,
+        "meshtrace_kind": kind,
     }
-    return type(kind.__name__, (_RelayingSession, kind), members)
 
 
-def _blank(kind: Any) -> requests.Session:  # noqa: ANN401 - mypy: no Hashable
-    """Make a wrapped session without state, for pickle to fill."""
-    wrapped = _relaying(kind)
-    return wrapped.__new__(wrapped)
+def _blank(kind: Any, settings: Settings) -> requests.Session:  # noqa: ANN401 - mypy: no Hashable
+    """Make a session without requests' state, for pickle to fill."""
+    relaying = kind if issubclass(kind, _RelayingSession) else _relaying(kind)
+    session: _RelayingSession = relaying.__new__(relaying)
+    session.meshtrace_follow(settings)
+    return session

@@ -9,7 +9,7 @@ from itertools import compress
 from typing import Any
 
 from meshtrace.relay.rules import InboundRules, may_be_folded
-from meshtrace.relay.snapshot import Snapshot
+from meshtrace.relay.snapshot import Pairs, Snapshot
 
 __all__ = ["ENVIRON_KEY", "SCOPE_KEY", "from_asgi", "from_carrier", "from_environ"]
 
@@ -25,10 +25,12 @@ class _AsgiSnapshot(Snapshot):
 
     __slots__ = ()
 
-    def _glance(self, picked: Sequence[Any]) -> dict[str, str] | None:
-        text = b"\n".join([value for _, value in picked]).decode("latin-1")
+    def _glance(self, picked: Sequence[Any]) -> Pairs | None:
         rules = self.rules
-        return rules.shapes.accept(tuple([name for name, _ in picked]), text, rules.asgi_name)
+        text = b"\n".join([pair[1] for pair in picked]).decode("latin-1")
+        names = rules.shapes.names(tuple([pair[0] for pair in picked]), text, rules.asgi_name)
+        # The pattern has seen to it that there are as many lines as names.
+        return None if names is None else tuple(zip(names, text.split("\n")))  # noqa: B905
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         return [
@@ -57,12 +59,15 @@ class _EnvironSnapshot(_FoldedSnapshot):
 
     __slots__ = ()
 
-    def _glance(self, picked: Sequence[Any]) -> dict[str, str] | None:
-        if "" in picked:
+    def _glance(self, picked: Sequence[Any]) -> Pairs | None:
+        values = [*filter(None, picked)]
+        if len(values) + picked.count(None) < len(picked):
+            # An empty value means something in some fields.
             return None
         rules = self.rules
         keys = tuple(compress(rules.environ_keys, picked))
-        return rules.shapes.accept(keys, "\n".join(filter(None, picked)), rules.environ_name)
+        names = rules.shapes.names(keys, "\n".join(values), rules.environ_name)
+        return None if names is None else tuple(zip(names, values))  # noqa: B905
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         names = self.rules.environ_names.values()

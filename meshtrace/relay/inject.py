@@ -5,20 +5,21 @@ The host is judged, and the caller wins by whole formats. What was added is reme
 request object that is sent again, or redirected, is decided afresh on the caller's headers alone.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from meshtrace.configuration import resolve
 from meshtrace.formats.baggage import select_members
 from meshtrace.policy import HostPolicy, Share, say_withheld
 from meshtrace.relay.rules import format_of
-from meshtrace.relay.snapshot import Snapshot
+from meshtrace.relay.snapshot import Pairs, Snapshot
 from meshtrace.settings import Settings
 
 __all__ = ["OutboundRules", "Sent"]
 
 
 _MESH = Share.MESH
+_OUTSIDE = "http://outside.invalid"
 
 
 class Sent:
@@ -26,7 +27,7 @@ class Sent:
     What one call was given, to be kept on that call's request object.
 
     Args:
-        fields: What to add, or what was added: names in lower case to values.
+        fields: What to add, or what was added: names in lower case and values.
 
     Attributes:
         fields: As given.
@@ -41,7 +42,7 @@ class Sent:
     redirected = False
     left_mesh = False
 
-    def __init__(self, fields: Mapping[str, str]) -> None:
+    def __init__(self, fields: Pairs) -> None:
         self.fields = fields
 
     def next_hop(self) -> "Sent":
@@ -54,7 +55,7 @@ class Sent:
 
     def taken_off(self) -> "Sent":
         """Give what is remembered once the fields are off again: the place in a redirect chain."""
-        sent = Sent({})
+        sent = Sent(())
         sent.redirected = self.redirected
         sent.left_mesh = self.left_mesh
         return sent
@@ -94,13 +95,14 @@ class OutboundRules:
             carrier: The caller's own headers; not changed here.
             before: What was remembered of the same request object, already taken off *carrier*.
         """
+        only_ids = snapshot.only_ids()
         if (
-            before is None
+            only_ids is not None
+            and before is None
             and self.policy.share(url) == _MESH
-            and not snapshot.user_data
             and snapshot.rules.claimed.isdisjoint(map(str.lower, carrier))
         ):
-            return Sent(snapshot.fields(_MESH))
+            return Sent(only_ids)
         return self._decide_with_care(snapshot, url, carrier, before)
 
     def fields(self, snapshot: Snapshot, url: str | None) -> dict[str, str]:
@@ -111,18 +113,21 @@ class OutboundRules:
             snapshot: The request for which the call is made.
             url: Where the call goes; None is judged as a host outside the mesh.
         """
-        sent = self._decide_with_care(snapshot, url or "http://outside.invalid", {}, None)
+        sent = self._decide_with_care(snapshot, url, {}, None)
         return dict(sent.fields)
 
     def _decide_with_care(
-        self, snapshot: Snapshot, url: str, carrier: Mapping[str, str], before: Sent | None
+        self, snapshot: Snapshot, url: str | None, carrier: Mapping[str, str], before: Sent | None
     ) -> Sent:
         present = {name.lower(): name for name in carrier}
-        share = self.policy.share(url)
+        strictest = url or ""
+        share = self.policy.share(_OUTSIDE if url is None else url)
         if "host" in present:
-            share &= self.policy.share_of_host(carrier[present["host"]])
-        withheld = self._withheld(snapshot, share)
-        sent = Sent({})
+            named = f"//{carrier[present['host']]}"
+            if share not in self.policy.share(named):
+                strictest = named
+            share &= self.policy.share(named)
+        sent = Sent(())
         sent.outside = Share.VENDOR_DATA not in share
         if before is not None and before.redirected:
             sent.redirected = True
@@ -130,20 +135,20 @@ class OutboundRules:
             share &= ~Share.AUTHORIZATION
             if before.left_mesh:
                 share &= ~Share.USER_DATA
-        if withheld and not self.policy.denies(url):
-            say_withheld(url, withheld)
         fields = self._narrowed(snapshot, snapshot.fields(share))
         clashes = {name: format_of(name) & present.keys() for name in fields}
         if self._replace:
             taken = set().union(*clashes.values())
             sent.replaced = {present[name]: carrier[present[name]] for name in taken}
-            sent.fields = fields
+            sent.fields = tuple(fields.items())
         else:
-            sent.fields = {name: fields[name] for name in fields if not clashes[name]}
+            sent.fields = tuple(pair for pair in fields.items() if not clashes[pair[0]])
+        if sent.outside and not self.policy.denies(strictest):
+            wanted = self._narrowed(snapshot, snapshot.fields(_MESH)).keys() - fields.keys()
+            withheld = [name for name in wanted if format_of(name).isdisjoint(present)]
+            if withheld:
+                say_withheld(strictest, withheld)
         return sent
-
-    def _withheld(self, snapshot: Snapshot, share: Share) -> Iterable[str]:
-        return snapshot.fields(Share.MESH).keys() - snapshot.fields(share).keys()
 
     def _narrowed(self, snapshot: Snapshot, fields: Mapping[str, str]) -> Mapping[str, str]:
         user_data = snapshot.user_data

@@ -60,13 +60,6 @@ class Accepted:
         self.future_traceparent: str | None = None
         self.empty_tracestate = False
 
-    @property
-    def for_mesh(self) -> dict[str, str]:
-        """All of it that hosts of the mesh may have; not to be changed."""
-        if not (self.vendor_data or self.user_data):
-            return self.ids
-        return {**self.ids, **self.vendor_data, **self.user_data}
-
 
 def judge(pairs: Sequence[tuple[str, str]], rules: InboundRules) -> Accepted:
     """

@@ -20,8 +20,8 @@ _FORMAT_OF = {name: frozenset(names) for names in _FORMATS for name in names}
 
 _LONGEST_IDS = 1024
 """
-More than traceparent, B3 and x-request-id can take together; Datadog's three have the limit of a
-field each.
+More than traceparent and B3 can take together, with the names of all ids; x-request-id and
+Datadog's three have limits of their own.
 """
 
 
@@ -56,7 +56,8 @@ class InboundRules:
         self.limits = settings.limits
         self.echoes = settings.response_header != ""
         self.shapes = Shapes(settings.limits)
-        self.ids_may_not_fit = _LONGEST_IDS + 3 * self.limits.field > self.limits.total
+        longest = _LONGEST_IDS + self.limits.request_id + 3 * self.limits.field
+        self.ids_may_not_fit = longest > self.limits.total
         trusted = settings.incoming == "trust"
         trace_names = _trace_names(settings.trace_fields)
         user_names = {name for name in settings.forward if name[-1] != "*"} if trusted else set()

@@ -28,7 +28,11 @@ _PLAIN = {
     "x-b3-sampled": "[01]",
     "x-b3-flags": "[01]",
     **dict.fromkeys(vendor.DATADOG_IDS, "-?[0-9]{1,20}"),
+    # Without commas: in an environ, one may stand between two lines.
+    "x-request-id": r"[!-+\x2d-~]{1,128}",
 }
+_ROOMY = Limits(request_id=128, field=21, total=1024)
+"""What is plain is within these limits; under narrower ones nothing is."""
 
 
 class _Shape(NamedTuple):
@@ -46,19 +50,24 @@ class Shapes:
     Args:
         limits: The limits that apply.
 
-    >>> Shapes(Limits()).accept(("b3", "x-request-id"), "0\nabc", str)
-    {'b3': '0', 'x-request-id': 'abc'}
+    >>> Shapes(Limits()).names(("B3", "X-Request-Id"), "0\nabc", str.lower)
+    ('b3', 'x-request-id')
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._plain = {**_PLAIN, "x-request-id": f"[!-~]{{1,{limits.request_id}}}"}
+        roomy = (
+            limits.request_id >= _ROOMY.request_id
+            and limits.field >= _ROOMY.field
+            and limits.total >= _ROOMY.total
+        )
+        self._plain = _PLAIN if roomy else {}
         self._shapes: dict[tuple[Hashable, ...], _Shape] = {}
 
-    def accept(
+    def names(
         self, spelled: tuple[Hashable, ...], text: str, name_of: Callable[..., str | None]
-    ) -> dict[str, str] | None:
+    ) -> tuple[str, ...] | None:
         """
-        Give the fields if all of them are plain and good; None leaves them to be judged one by one.
+        Give the names in lower case if all the values are plain and good; else judge one by one.
 
         Args:
             spelled: The names, as their carrier spells them.
@@ -68,9 +77,7 @@ class Shapes:
         shape = self._shapes.get(spelled)
         if shape is None:
             shape = self._learn(spelled, name_of)
-        if shape.matches(text):
-            return dict(zip(shape.names, text.split("\n")))  # noqa: B905 - the pattern counted them
-        return None
+        return shape.names if shape.matches(text) else None
 
     def _learn(self, spelled: tuple[Hashable, ...], name_of: Callable[..., str | None]) -> _Shape:
         if len(self._shapes) >= _MOST:

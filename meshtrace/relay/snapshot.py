@@ -12,11 +12,12 @@ from meshtrace.relay.judge import Accepted, judge
 from meshtrace.relay.parent import remote_parent
 from meshtrace.relay.rules import InboundRules
 
-__all__ = ["Snapshot"]
+__all__ = ["Pairs", "Snapshot"]
 
 logger = logging.getLogger("meshtrace")
 
-_MESH = Share.MESH
+Pairs = tuple[tuple[str, str], ...]
+"""Names in lower case and values."""
 
 
 class Snapshot:
@@ -34,9 +35,10 @@ class Snapshot:
     {'b3': '0'}
     """
 
-    __slots__ = ("_accepted", "_own", "_picked", "rules")
+    __slots__ = ("_accepted", "_own", "_picked", "_plain", "rules")
 
-    _accepted: Accepted
+    _accepted: Accepted | None
+    _plain: Pairs | None
 
     def __init__(self, picked: Sequence[Any], rules: InboundRules) -> None:
         self._picked: Sequence[Any] | None = picked
@@ -46,37 +48,50 @@ class Snapshot:
     @property
     def accepted(self) -> Accepted:
         """What of it may be relayed."""
+        plain = self._judged()
+        if self._accepted is None:
+            self._accepted = Accepted(dict(plain or ()))
+        return self._accepted
+
+    def only_ids(self) -> Pairs | None:
+        """Give everything that may be sent, if that is nothing but ids of a common shape."""
+        plain = self._judged()
+        return None if self._own else plain
+
+    def _judged(self) -> Pairs | None:
         # Read once: another thread may finish judging, and let go of what was picked, meanwhile.
         picked = self._picked
         if picked is not None:
-            self._accepted = self._judge(picked)
+            plain, accepted = self._judge(picked)
+            self._plain = plain
+            self._accepted = accepted
             self._picked = None
-        return self._accepted
+        return self._plain
 
-    def _judge(self, picked: Sequence[Any]) -> Accepted:
+    def _judge(self, picked: Sequence[Any]) -> tuple[Pairs | None, Accepted | None]:
         try:
-            ids = self._glance(picked)
-            if ids is not None:
-                return Accepted(ids)
+            plain = self._glance(picked)
+            if plain is not None:
+                return plain, None
             accepted = judge(self._pairs(picked), self.rules)
         except Exception:  # noqa: BLE001 - a fault of ours must not fail the application's call
             notices.fault("judging the headers of a request")
-            return Accepted({})
+            return None, Accepted({})
         if accepted.dropped:
             logger.debug("meshtrace: not relayed: %s", accepted.dropped)
-        return accepted
+        return None, accepted
 
-    def _glance(self, picked: Sequence[Any]) -> dict[str, str] | None:
+    def _glance(self, picked: Sequence[Any]) -> Pairs | None:
         """Give the fields if their shape is a common one and all of it is good."""
-        return self.rules.shapes.accept(
-            tuple([name for name, _ in picked]), "\n".join([value for _, value in picked]), str
-        )
+        names, values = zip(*picked, strict=True) if picked else ((), ())
+        known = self.rules.shapes.names(names, "\n".join(values), str)
+        return None if known is None else tuple(zip(known, values, strict=True))
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         """Give what was picked as names in lower case and values."""
         return picked
 
-    def fields(self, share: Share) -> Mapping[str, str]:
+    def fields(self, share: Share) -> dict[str, str]:
         """
         Give the fields of one share.
 
@@ -84,8 +99,6 @@ class Snapshot:
             share: What the host may have.
         """
         accepted = self.accepted
-        if share == _MESH and not self._own:
-            return accepted.for_mesh
         fields = dict(accepted.ids) if Share.IDS in share else {}
         if Share.VENDOR_DATA in share:
             fields.update(accepted.vendor_data)

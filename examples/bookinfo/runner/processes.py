@@ -12,7 +12,6 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from examples.bookinfo.runner import guard
@@ -133,12 +132,7 @@ class ProcessGroup:
         for process in self.processes.values():
             process.check()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         for process in self.processes.values():
             process.terminate()
         deadline = time.monotonic() + GRACE
