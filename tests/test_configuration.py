@@ -6,7 +6,8 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -277,6 +278,15 @@ class TestDisabled:
         assert (False, True) == (before, disabled())
 
 
+@pytest.fixture
+def quick_switching() -> Iterator[None]:
+    """Let threads take turns as often as can be."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
 class TestFollowing:
     """Who works something out of settings follows `configure`."""
 
@@ -328,28 +338,27 @@ class TestFollowing:
         assert 1 == len(worked_out)
         assert set(worked_out) == set(pair)
 
+    @pytest.mark.usefixtures("quick_switching")
     def test_while_others_are_made(self) -> None:
         """`configure` works while other threads make and drop clients."""
-        interval = sys.getswitchinterval()
-        sys.setswitchinterval(1e-6)
         stop = threading.Event()
 
-        def make() -> None:
+        def make() -> int:
+            made = 0
             while not stop.is_set():
-                kept = [Following(lambda own: own, Settings()) for _ in range(100)]
-                assert 100 == len(kept)
+                made += len([Following(lambda own: own, Settings()) for _ in range(100)])
+            return made
 
-        threads = [threading.Thread(target=make) for _ in range(2)]
-        for thread in threads:
-            thread.start()
         following = Following(lambda own: resolve(own).forward, Settings())
-        for number in range(100):
-            configure(forward=f"x-{number}")
-            assert (f"x-{number}",) == following.value
-        stop.set()
-        for thread in threads:
-            thread.join()
-        sys.setswitchinterval(interval)
+        with ThreadPoolExecutor(2) as pool:
+            makers = [pool.submit(make) for _ in range(2)]
+            try:
+                for number in range(100):
+                    configure(forward=f"x-{number}")
+            finally:
+                stop.set()
+        assert ("x-99",) == following.value
+        assert all(maker.result() > 0 for maker in makers)
 
 
 class TestAuthorization:

@@ -66,7 +66,7 @@ class MeshTrace:
             await self.app(scope, receive, send)
             return
         snapshot = scope.get(SCOPE_KEY)
-        if not isinstance(snapshot, Snapshot):
+        if snapshot is None or not isinstance(snapshot, Snapshot):
             snapshot = self._extract(scope)
         elif CURRENT.get() is snapshot:
             # Nested: the outer one has done it.

@@ -20,6 +20,9 @@ Environ = dict[str, Any]
 StartResponse = Callable[..., Callable[[bytes], object]]
 WSGIApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 
+_COMPLETE = (list, tuple)
+"""Bodies that are made when the application returns: servers have a fast path for them."""
+
 
 class MeshTraceWSGI:
     """
@@ -58,8 +61,13 @@ class MeshTraceWSGI:
         if self._off:
             return self.app(environ, start_response)
         snapshot = environ.get(ENVIRON_KEY)
-        if not isinstance(snapshot, Snapshot):
-            snapshot = environ[ENVIRON_KEY] = self._extract(environ)
+        if snapshot is None or not isinstance(snapshot, Snapshot):
+            rules = self._rules.value
+            try:
+                snapshot = from_environ(environ, rules)
+            except Exception:  # noqa: BLE001 - the request must be served
+                snapshot = self._arrivals.empty()
+            environ[ENVIRON_KEY] = snapshot
         elif CURRENT.get() is snapshot:
             # Nested: the outer one has done it.
             return self.app(environ, start_response)
@@ -68,23 +76,18 @@ class MeshTraceWSGI:
         if self._unsettled:
             self._arrivals.begin()
         token = CURRENT.set(snapshot)
-        inside: Snapshot | None = snapshot
         try:
             body = self.app(environ, start_response)
+            if isinstance(body, _COMPLETE):
+                return body
             inside = CURRENT.get()
         finally:
             CURRENT.reset(token)
             if self._unsettled:
                 self._unsettled = self._arrivals.end(snapshot)
-        if isinstance(body, (list, tuple)) or _is_file(body, environ):
+        if _is_file(body, environ):
             return body
         return _SizedBody(body, inside) if hasattr(body, "__len__") else _Body(body, inside)
-
-    def _extract(self, environ: Environ) -> Snapshot:
-        try:
-            return from_environ(environ, self._rules.value)
-        except Exception:  # noqa: BLE001 - the request must be served
-            return self._arrivals.empty()
 
 
 class _Body:

@@ -8,6 +8,7 @@ is a new object, so hashing it is part of what is timed, as it is behind a real 
 from __future__ import annotations
 
 import random
+from http.client import HTTPConnection
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -115,15 +116,25 @@ class Traffic:
 
 
 class StubAdapter(BaseAdapter):
-    """Answers every request with an empty 200, and keeps the last one."""
+    """
+    Writes every request as HTTP/1.1, to nowhere, answers an empty 200, and keeps the last one.
+
+    Writing the head is part of sending: every header that is added is written, whoever adds it.
+    """
 
     last: requests.PreparedRequest
+
+    def __init__(self) -> None:
+        """Open the connection to nowhere."""
+        super().__init__()
+        self._connection = _Nowhere("reviews", 9080)
 
     def send(
         self, request: requests.PreparedRequest, *_: object, **__: object
     ) -> requests.Response:
         """Answer without a network."""
         self.last = request
+        self._connection.write(request)
         response = requests.Response()
         response.status_code = 200
         response.request = request
@@ -131,3 +142,21 @@ class StubAdapter(BaseAdapter):
 
     def close(self) -> None:
         """Do nothing: there is nothing open."""
+
+
+class _Nowhere(HTTPConnection):
+    """The standard library's writer, with no socket below it."""
+
+    def connect(self) -> None:
+        """Do nothing: there is nobody to connect to."""
+
+    def send(self, data: object) -> None:
+        """Forget the bytes."""
+
+    def write(self, request: requests.PreparedRequest) -> None:
+        """Write the head of one request, as urllib3 does."""
+        self.close()
+        self.putrequest(request.method or "GET", request.path_url)
+        for name, value in request.headers.items():
+            self.putheader(name, value)
+        self.endheaders()

@@ -400,6 +400,11 @@ LIVE = {**IDS, "x-b3-parentspanid": PARENT, "x-b3-sampled": "1"}
         pytest.param(f"{TRACE}-{PARENT}-d-{SPAN}", LIVE, id="the same, with a parent of its own"),
         pytest.param(f"{TRACE}-{PARENT}-1".upper(), LIVE, id="the same, in upper case"),
         pytest.param(
+            f"{TRACE}-{PARENT}-1",
+            {name: value.upper() for name, value in LIVE.items()},
+            id="the same, beside x-b3-* in upper case",
+        ),
+        pytest.param(
             f"{TRACE_64}-{PARENT}-1",
             {**LIVE, "x-b3-traceid": "0" * 16 + TRACE_64},
             id="the same, in another width",

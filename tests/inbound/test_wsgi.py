@@ -476,6 +476,17 @@ def test_a_fault_of_ours_is_not_the_applications(caplog: pytest.LogCaptureFixtur
     assert [logging.WARNING] == [record.levelno for record in faults]
 
 
+def test_what_is_on_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    """At the first request, one line says with which settings meshtrace runs."""
+    caplog.set_level(logging.INFO)
+    wrapped = MeshTraceWSGI(_Seen(), incoming="ids")
+    for _ in range(2):
+        wrapped(environ_of(), ignore_head)
+    assert ["meshtrace is on: incoming=ids; clients: none yet"] == [
+        record.getMessage() for record in caplog.records
+    ]
+
+
 def test_the_missing_half_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
     """When ids came and nobody can send them, one warning says so, after the request."""
     warned: list[int] = []

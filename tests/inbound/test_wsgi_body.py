@@ -73,6 +73,12 @@ class _Iterable(_Closable):
             yield chunk
 
 
+class _Eager(_Closable):
+    def __iter__(self) -> Iterator[bytes]:
+        self.notes.add()
+        return iter(CHUNKS)
+
+
 class _Sized(_Iterable):
     def __len__(self) -> int:
         return len(CHUNKS)
@@ -107,6 +113,7 @@ CLOSABLE = [
     pytest.param(_generator, id="a generator"),
     pytest.param(_Iterator, id="an iterator"),
     pytest.param(_Iterable, id="an iterable that makes a generator"),
+    pytest.param(_Eager, id="an iterable that works when it is asked for its iterator"),
     pytest.param(_Sized, id="an iterable with a length"),
     pytest.param(_OneChunk, id="one chunk with a length"),
     pytest.param(_Indexed, id="a sequence without __iter__"),
