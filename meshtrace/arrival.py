@@ -93,7 +93,7 @@ def refuse_mistakes(middleware: str, app: Callable[..., Any], arguments: int) ->
         raise TypeError(f"{middleware} needs an application, not {type(app).__name__}")
     try:
         signature = inspect.signature(app)
-    except (TypeError, ValueError):
+    except Exception:  # noqa: BLE001 - what cannot be read may well be right
         return
     if _takes(signature, arguments):
         return

@@ -190,8 +190,8 @@ def _snapshot_of(source: object) -> Snapshot | None:
 
 
 def _carrier_of(source: object) -> object:
-    # In this order, because a request object may be a mapping itself, of something else.
-    for attribute in ("scope", "environ", "META", "headers"):
+    # Attributes first: a request object may be a mapping itself, of something else.
+    for attribute in ("scope", "environ", "META"):
         inner = getattr(source, attribute, None)
         if isinstance(inner, Mapping):
             return inner

@@ -5,7 +5,6 @@ What is not valid is a `ConfigurationError` with the valid choices. The same rea
 environment.
 """
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
@@ -55,6 +54,8 @@ def nearest(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     >>> nearest("incomming", ["incoming", "forward"])
     ' (do you mean incoming?)'
     """
+    import difflib  # noqa: PLC0415 - slow to import, and needed after a mistake only
+
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (do you mean {prefix}{close[0]}?)" if close else ""
 

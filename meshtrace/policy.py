@@ -12,7 +12,7 @@ import logging
 import re
 from collections.abc import Iterable
 from enum import IntFlag
-from pathlib import Path
+from os import PathLike
 from urllib.parse import urlsplit
 
 from meshtrace import notices
@@ -203,15 +203,16 @@ def _is_nowhere(address: Address) -> bool:
     return address.is_link_local or address.is_unspecified
 
 
-def cluster_domain(resolv_conf: Path = Path("/etc/resolv.conf")) -> str:
+def cluster_domain(resolv_conf: str | PathLike[str] = "/etc/resolv.conf") -> str:
     """
     Find the cluster's DNS domain, from the search line that Kubernetes writes.
 
-    >>> cluster_domain(Path("no such file"))
+    >>> cluster_domain("no such file")
     'cluster.local'
     """
     try:
-        lines = resolv_conf.read_text(encoding="ascii", errors="replace").splitlines()
+        with open(resolv_conf, encoding="ascii", errors="replace") as file:  # noqa: PTH123 - pathlib is slow to import
+            lines = file.readlines()
     except OSError:
         lines = []
     for line in lines:

@@ -1,6 +1,7 @@
 """What is current, what a call may carry, and how a context begins and ends."""
 
 import asyncio
+import gc
 import json
 import logging
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 import meshtrace
 from meshtrace import ConfigurationError, Sampling, TraceContext
 from meshtrace.current import CURRENT, Entered, Stepwise, leave
+from meshtrace.relay.snapshot import Snapshot
 
 ROOT = Path(__file__).parent.parent
 REVIEWS = "http://reviews:9080/reviews/0"
@@ -298,18 +300,49 @@ def test_entered_by_several_tasks() -> None:
     assert [[{}, CAME]] * 3 == asyncio.run(scenario())
 
 
+def test_entered_again_and_again() -> None:
+    """An object that is kept and entered in each request keeps none of them alive."""
+    entered = meshtrace.detached()
+    for number in range(3):
+        with meshtrace.use({"x-request-id": f"kept-{number}"}), entered:
+            pass
+    kept = [thing.accepted.ids for thing in gc.get_objects() if isinstance(thing, Snapshot)]
+    assert [] == [ids for ids in kept if ids.get("x-request-id", "").startswith("kept-")]
+
+
 def _wait_inside() -> Iterator[dict[str, str]]:
     with meshtrace.use(CAME):
         yield seen()
 
 
-def test_generator_closed_from_another_context(caplog: pytest.LogCaptureFixture) -> None:
+def _wait_detached() -> Iterator[dict[str, str]]:
+    with meshtrace.detached():
+        yield seen()
+
+
+@pytest.mark.parametrize(
+    ("wait", "inside"),
+    [
+        pytest.param(_wait_inside, CAME, id="that uses a request"),
+        pytest.param(_wait_detached, {}, id="that is detached"),
+    ],
+)
+@pytest.mark.parametrize("started_in", [None, {"b3": "d"}], ids=["nothing", "another request"])
+@pytest.mark.parametrize("closed_in", [None, OTHER], ids=["nothing", "a third request"])
+def test_generator_closed_from_another_context(
+    wait: Callable[[], Iterator[dict[str, str]]],
+    inside: dict[str, str],
+    started_in: dict[str, str] | None,
+    closed_in: dict[str, str] | None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """A generator that is closed where it was not started says nothing and changes nothing."""
-    generator = _wait_inside()
-    assert CAME == Context().run(next, generator)
-    with meshtrace.use(OTHER):
+    generator = wait()
+    with meshtrace.use(started_in):
+        assert inside == copy_context().run(next, generator)
+    with meshtrace.use(closed_in):
         generator.close()  # type: ignore[attr-defined]  # it is a generator
-        assert OTHER == seen()
+        assert (closed_in or {}) == seen()
     assert [] == caplog.records
 
 

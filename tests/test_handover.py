@@ -12,6 +12,7 @@ from unittest.mock import Mock
 import pytest
 import requests
 from flask import Flask
+from flask import Request as FlaskRequest
 from flask import request as flask_request
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +83,7 @@ class _MappingRequest(dict[str, object]):
         pytest.param({**CAME, "x-b3-sampled": None}, id="a mapping in which a value is missing"),
         pytest.param({**CAME, "type": "http", "headers": "none"}, id="headers of scope-like names"),
         pytest.param({**CAME, "meshtrace": "mine", "environ": "x"}, id="headers of our own names"),
+        pytest.param({**CAME, "headers": ["none"]}, id="a mapping that has headers, and no type"),
         pytest.param(CaseInsensitiveDict(CAME), id="requests' headers"),
         pytest.param(Headers(CAME), id="Starlette's headers"),
         pytest.param(WerkzeugHeaders(CAME), id="Werkzeug's headers"),
@@ -141,7 +143,7 @@ def test_use_what_is_current() -> None:
     assert {**CAME, "end-user": "jason"} == _used(current)
 
 
-def _seen_by_asgi() -> object:
+def _seen_by_asgi() -> Scope:
     scope = http({**CAME, "end-user": "guest"})
 
     async def app(scope: Scope, *_: object) -> None:
@@ -152,7 +154,7 @@ def _seen_by_asgi() -> object:
     return scope
 
 
-def _seen_by_wsgi() -> object:
+def _seen_by_wsgi() -> dict[str, Any]:
     environ: dict[str, Any] = {}
 
     def app(given: dict[str, Any], _start_response: object) -> list[bytes]:
@@ -165,7 +167,16 @@ def _seen_by_wsgi() -> object:
     return environ
 
 
-@pytest.mark.parametrize("source_of", [_seen_by_asgi, _seen_by_wsgi])
+@pytest.mark.parametrize(
+    "source_of",
+    [
+        pytest.param(_seen_by_asgi, id="a scope"),
+        pytest.param(lambda: Request(_seen_by_asgi()), id="a Starlette request"),
+        pytest.param(_seen_by_wsgi, id="an environ"),
+        pytest.param(lambda: FlaskRequest(_seen_by_wsgi()), id="a Flask request"),
+        pytest.param(lambda: SimpleNamespace(META=_seen_by_wsgi()), id="a Django request"),
+    ],
+)
 def test_use_what_a_middleware_saw(source_of: Callable[[], object]) -> None:
     """What a middleware saw gives its own context back: its settings, and what was set since."""
     assert {**CAME, "end-user": "guest", "x-canary": "yes"} == _used(source_of())

@@ -154,8 +154,15 @@ def test_nested_twice_is_once() -> None:
     """Of two, the outer one's settings count, and the inner one passes on what it got."""
     app = Recorder()
     inner = MeshTrace(app, incoming="ignore", response_header="x-b3-traceid")
-    sent = serve(MeshTrace(inner, response_header="x-request-id"), http(CAME))
+    between = []
+
+    async def outer(scope: Scope, receive: Receive, send: Send) -> None:
+        between.append((scope, receive, send))
+        await inner(scope, receive, send)
+
+    sent = serve(MeshTrace(outer, response_header="x-request-id"), http(CAME))
     assert [CAME] == app.seen
+    assert between == app.calls
     assert [(b"x-request-id", CAME["x-request-id"].encode())] == sent[0]["headers"]
 
 

@@ -81,6 +81,7 @@ class _Eager(_Closable):
 
 class _Sized(_Iterable):
     def __len__(self) -> int:
+        self.notes.add()
         return len(CHUNKS)
 
 
@@ -191,8 +192,10 @@ def test_a_server_sends_the_same(make: Make) -> None:
 
 def test_the_length_is_the_bodys() -> None:
     """A server may ask for the length of a body that has one, and only of such a body."""
-    sized: Any = _body_of(_Sized(_Notes()))
+    inside = _Notes()
+    sized: Any = _body_of(_Sized(inside))
     assert len(CHUNKS) == len(sized)
+    assert [CAME] == inside
     assert not hasattr(_body_of(_generator(_Notes())), "__len__")
 
 
@@ -509,10 +512,30 @@ def test_what_is_no_file_is_streamed(wrapper: Callable[..., object]) -> None:
     assert [CAME] * 3 == inside
 
 
-def test_a_file_without_a_wrapper_is_streamed() -> None:
-    """A file that an application returns by itself is streamed line by line, and closed."""
-    file = io.BytesIO(b"a\nb\n")
-    body = _body_of(file)
+class _NotedFile(io.BytesIO):
+    """A file that comes from elsewhere, line by line."""
+
+    notes: _Notes
+
+    def __next__(self) -> bytes:
+        self.notes.add()
+        return super().__next__()
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"wsgi.file_wrapper": None}, id="one that is taken away"),
+        pytest.param({"wsgi.file_wrapper": _ServersWrapper}, id="a class that was not used"),
+    ],
+)
+def test_a_file_that_is_not_wrapped(environ: dict[str, object]) -> None:
+    """A file that an application returns by itself is streamed with its request, and closed."""
+    file = _NotedFile(b"a\nb\n")
+    file.notes = _Notes()
+    body = _body_of(file, **environ)
     assert [b"a\n", b"b\n"] == list(body)
     close(body)
     assert file.closed
+    assert [CAME] * 3 == file.notes
