@@ -65,7 +65,7 @@ def patch(*names: str) -> None:
     >>> patch("requests")
     >>> unpatch("requests")
     """
-    for name in _checked(names) or _default():
+    for name in _checked("patch", names) or _default():
         if not disabled():
             imports.when_imported(name, functools.partial(_patch_loaded, name))
 
@@ -80,7 +80,7 @@ def unpatch(*names: str) -> None:
     Raises:
         ConfigurationError: A name is not one that can be patched.
     """
-    for name in _checked(names) or PATCHABLE:
+    for name in _checked("unpatch", names) or PATCHABLE:
         imports.forget(name)
         if f"meshtrace.outbound.{name}" in sys.modules:
             _room(name).unpatch()
@@ -97,10 +97,10 @@ def _room(name: str) -> ModuleType:
     return importlib.import_module(f"meshtrace.outbound.{name}")
 
 
-def _checked(names: tuple[str, ...]) -> tuple[str, ...]:
+def _checked(verb: str, names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         if name not in PATCHABLE:
-            raise ConfigurationError(f"patch({name!r}): not one of {', '.join(PATCHABLE)}")
+            raise ConfigurationError(f"{verb}({name!r}): not one of {', '.join(PATCHABLE)}")
     return names
 
 

@@ -5,7 +5,6 @@ Nothing is decoded or judged here: most requests of a service call nobody, and p
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import compress
 from typing import Any
 
 from meshtrace.relay.rules import InboundRules, may_be_folded
@@ -26,11 +25,13 @@ class _AsgiSnapshot(Snapshot):
     __slots__ = ()
 
     def _glance(self, picked: Sequence[Any]) -> Pairs | None:
-        rules = self.rules
-        text = b"\n".join([pair[1] for pair in picked]).decode("latin-1")
-        names = rules.shapes.names(tuple([pair[0] for pair in picked]), text, rules.asgi_name)
+        if not picked:
+            return ()
+        spelled, values = zip(*picked)  # noqa: B905 - they are pairs
+        shape = self.rules.shapes.of(spelled, self.rules.asgi_name)
+        text = b"\n".join(values).decode("latin-1")
         # The pattern has seen to it that there are as many lines as names.
-        return None if names is None else tuple(zip(names, text.split("\n")))  # noqa: B905
+        return tuple(zip(shape.names, text.split("\n"))) if shape.matches(text) else None  # noqa: B905
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         return [
@@ -55,24 +56,21 @@ class _FoldedSnapshot(Snapshot):
 
 
 class _EnvironSnapshot(_FoldedSnapshot):
-    """Picked are the values of `InboundRules.environ_keys`, None where there is none."""
+    """Picked are the shape of an environ and the values of its keys."""
 
     __slots__ = ()
 
     def _glance(self, picked: Sequence[Any]) -> Pairs | None:
-        values = [*filter(None, picked)]
-        if len(values) + picked.count(None) < len(picked):
-            # An empty value means something in some fields.
-            return None
-        rules = self.rules
-        keys = tuple(compress(rules.environ_keys, picked))
-        names = rules.shapes.names(keys, "\n".join(values), rules.environ_name)
-        return None if names is None else tuple(zip(names, values))  # noqa: B905
+        (_, _, _, shape), values = picked
+        if shape.matches("\n".join(values)):
+            return tuple(zip(shape.names, values))  # noqa: B905 - a value a name
+        return None
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
-        names = self.rules.environ_names.values()
+        (keys, *_), values = picked
+        names = self.rules.environ_names
         return super()._pairs(
-            [(name, value) for name, value in zip(names, picked, strict=True) if value is not None]
+            [(names[key], value) for key, value in zip(keys, values, strict=True)]
         )
 
 
@@ -107,10 +105,19 @@ def from_environ(environ: Mapping[str, Any], rules: InboundRules) -> Snapshot:
     >>> from_environ({"HTTP_HOST": "shop", "HTTP_B3": "0,0"}, InboundRules.of()).accepted.ids
     {'b3': '0'}
     """
-    if not rules.prefixes:
-        return _EnvironSnapshot(list(map(environ.get, rules.environ_keys)), rules)
-    named = ((rules.environ_name(key), value) for key, value in environ.items())
-    return _FoldedSnapshot([(name, value) for name, value in named if name], rules)
+    if rules.prefixes:
+        named = ((rules.environ_name(key), value) for key, value in environ.items())
+        return _FoldedSnapshot([(name, value) for name, value in named if name], rules)
+    shape = rules.environ_shape
+    try:
+        values = shape.take(environ)
+        if environ.keys().isdisjoint(shape.absent):
+            return _EnvironSnapshot((shape, values), rules)
+    except KeyError:
+        # Another shape than the last one's.
+        pass
+    shape = rules.environ_shape = rules.shape_of(environ)
+    return _EnvironSnapshot((shape, shape.take(environ)), rules)
 
 
 def from_carrier(

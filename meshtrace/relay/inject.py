@@ -99,7 +99,7 @@ class OutboundRules:
         if (
             only_ids is not None
             and before is None
-            and self.policy.share(url) == _MESH
+            and self.policy.share(url) is _MESH
             and snapshot.rules.claimed.isdisjoint(map(str.lower, carrier))
         ):
             return Sent(only_ids)

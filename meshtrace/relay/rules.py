@@ -1,11 +1,12 @@
 """What is picked out of an inbound request, under one set of settings."""
 
+from collections.abc import Container
 from typing import Self, Unpack
 
 from meshtrace.configuration import authorization_wanted, resolve
 from meshtrace.formats import b3, vendor, w3c
 from meshtrace.names import is_field_name, is_never_forwarded
-from meshtrace.relay.shapes import Shapes
+from meshtrace.relay.shapes import EnvironShape, Shapes
 from meshtrace.settings import Options, Settings
 
 __all__ = ["ID_NAMES", "InboundRules", "format_of", "may_be_folded"]
@@ -43,7 +44,7 @@ class InboundRules:
             none of them is the caller's untouched one.
         asgi_names: *names* as ASGI spells them.
         environ_names: *names* as WSGI spells them.
-        environ_keys: The same, in the order in which an environ is read.
+        environ_shape: The shape of the last environ: the next one is likely to have it.
         settings: The settings, filled in.
 
     >>> sorted(InboundRules.of(incoming="ids", trace_fields="b3,sw8").names)
@@ -82,12 +83,16 @@ class InboundRules:
         self._environ_prefixes = tuple(map(_environ_key, self.prefixes))
         self.asgi_names = {name.encode("ascii"): name for name in self.names}
         self.environ_names = {_environ_key(name): name for name in sorted(self.names)}
-        self.environ_keys = tuple(self.environ_names)
+        self.environ_shape = self.shape_of({})
 
     @classmethod
     def of(cls, **options: Unpack[Options]) -> Self:
         """Give the rules of some options, over what is configured."""
         return cls(Settings(**options))
+
+    def shape_of(self, environ: Container[str]) -> EnvironShape:
+        """Give the shape of what is to be picked from a WSGI environ."""
+        return self.shapes.of_environ(environ, self.environ_names, self.environ_name)
 
     def asgi_name(self, name: bytes) -> str | None:
         """Give the name under which an ASGI header is picked, if it is."""

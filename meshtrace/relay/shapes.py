@@ -8,13 +8,14 @@ shape has ids only, in their plainest spelling; whatever does not match is left 
 """
 
 import re
-from collections.abc import Callable, Hashable
-from typing import NamedTuple
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from meshtrace.formats import b3, vendor, w3c
 from meshtrace.settings import Limits
 
-__all__ = ["Shapes"]
+__all__ = ["EnvironShape", "Shape", "Shapes"]
 
 _MOST = 64
 """Outside clients can make up shapes; those of the mesh are few, and come first."""
@@ -35,12 +36,37 @@ _ROOMY = Limits(request_id=128, field=21, total=1024)
 """What is plain is within these limits; under narrower ones nothing is."""
 
 
-class _Shape(NamedTuple):
+class Shape(NamedTuple):
+    """
+    One set of fields, in one order.
+
+    Attributes:
+        names: The names in lower case.
+        matches: Tells whether all the values, joined with line feeds, are plain and good.
+    """
+
     names: tuple[str, ...]
     matches: Callable[[str], object]
 
 
-_NOT_PLAIN = _Shape((), lambda _: None)
+class EnvironShape(NamedTuple):
+    """
+    One set of fields, as a WSGI environ has them.
+
+    Attributes:
+        keys: The environ's keys.
+        absent: The keys that would be picked, and are not there.
+        take: Gives the values of *keys*; raises KeyError when one is missing.
+        shape: How the values are judged.
+    """
+
+    keys: tuple[str, ...]
+    absent: frozenset[str]
+    take: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    shape: Shape
+
+
+_NOT_PLAIN = Shape((), lambda _: None)
 
 
 class Shapes:
@@ -50,8 +76,9 @@ class Shapes:
     Args:
         limits: The limits that apply.
 
-    >>> Shapes(Limits()).names(("B3", "X-Request-Id"), "0\nabc", str.lower)
-    ('b3', 'x-request-id')
+    >>> shape = Shapes(Limits()).of(("B3", "X-Request-Id"), str.lower)
+    >>> shape.names, bool(shape.matches("0\nabc"))
+    (('b3', 'x-request-id'), True)
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -61,32 +88,52 @@ class Shapes:
             and limits.total >= _ROOMY.total
         )
         self._plain = _PLAIN if roomy else {}
-        self._shapes: dict[tuple[Hashable, ...], _Shape] = {}
+        self._shapes: dict[tuple[Hashable, ...], Shape] = {}
+        self._environ_shapes: dict[tuple[str, ...], EnvironShape] = {}
 
-    def names(
-        self, spelled: tuple[Hashable, ...], text: str, name_of: Callable[..., str | None]
-    ) -> tuple[str, ...] | None:
+    def of(self, spelled: tuple[Hashable, ...], name_of: Callable[..., str | None]) -> Shape:
         """
-        Give the names in lower case if all the values are plain and good; else judge one by one.
+        Give the shape of some fields.
 
         Args:
-            spelled: The names, as their carrier spells them.
-            text: The values in the same order, joined with line feeds.
+            spelled: Their names in the order in which they came, as their carrier spells them.
             name_of: Gives the name in lower case for a spelled one.
         """
         shape = self._shapes.get(spelled)
-        if shape is None:
-            shape = self._learn(spelled, name_of)
-        return shape.names if shape.matches(text) else None
+        return self._learn(spelled, name_of) if shape is None else shape
 
-    def _learn(self, spelled: tuple[Hashable, ...], name_of: Callable[..., str | None]) -> _Shape:
+    def of_environ(
+        self, environ: Container[str], all_keys: Iterable[str], name_of: Callable[..., str | None]
+    ) -> EnvironShape:
+        """
+        Give the shape of what is to be picked from a WSGI environ.
+
+        Args:
+            environ: The environ.
+            all_keys: The keys to pick.
+            name_of: Gives the name in lower case for a key.
+        """
+        keys = tuple(key for key in all_keys if key in environ)
+        known = self._environ_shapes.get(keys)
+        if known is None:
+            known = EnvironShape(
+                keys,
+                frozenset(all_keys).difference(keys),
+                itemgetter(*keys) if len(keys) > 1 else _taking(keys),
+                self.of(keys, name_of),
+            )
+            if len(self._environ_shapes) < _MOST:
+                self._environ_shapes[keys] = known
+        return known
+
+    def _learn(self, spelled: tuple[Hashable, ...], name_of: Callable[..., str | None]) -> Shape:
         if len(self._shapes) >= _MOST:
             return _NOT_PLAIN
         names = tuple(name_of(name) or "" for name in spelled)
         shape = _NOT_PLAIN
         if self._is_plain(names):
             pattern = "\n".join(f"(?:{self._plain[name]})" for name in names)
-            shape = _Shape(names, re.compile(pattern).fullmatch)
+            shape = Shape(names, re.compile(pattern).fullmatch)
         self._shapes[spelled] = shape
         return shape
 
@@ -101,3 +148,8 @@ class Shapes:
             # Which of the two spellings is alive takes a closer look.
             and not (with_ids and "b3" in present)
         )
+
+
+def _taking(keys: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Do what `itemgetter` does, which gives no tuple for fewer than two keys."""
+    return lambda environ: tuple(environ[key] for key in keys)

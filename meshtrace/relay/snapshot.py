@@ -55,37 +55,34 @@ class Snapshot:
 
     def only_ids(self) -> Pairs | None:
         """Give everything that may be sent, if that is nothing but ids of a common shape."""
-        plain = self._judged()
+        plain = self._plain if self._picked is None else self._judged()
         return None if self._own else plain
 
     def _judged(self) -> Pairs | None:
         # Read once: another thread may finish judging, and let go of what was picked, meanwhile.
         picked = self._picked
-        if picked is not None:
-            plain, accepted = self._judge(picked)
-            self._plain = plain
-            self._accepted = accepted
-            self._picked = None
-        return self._plain
-
-    def _judge(self, picked: Sequence[Any]) -> tuple[Pairs | None, Accepted | None]:
+        if picked is None:
+            return self._plain
+        plain = accepted = None
         try:
             plain = self._glance(picked)
-            if plain is not None:
-                return plain, None
-            accepted = judge(self._pairs(picked), self.rules)
+            if plain is None:
+                accepted = judge(self._pairs(picked), self.rules)
+                if accepted.dropped:
+                    logger.debug("meshtrace: not relayed: %s", accepted.dropped)
         except Exception:  # noqa: BLE001 - a fault of ours must not fail the application's call
             notices.fault("judging the headers of a request")
-            return None, Accepted({})
-        if accepted.dropped:
-            logger.debug("meshtrace: not relayed: %s", accepted.dropped)
-        return None, accepted
+            accepted = Accepted({})
+        self._plain = plain
+        self._accepted = accepted
+        self._picked = None
+        return plain
 
     def _glance(self, picked: Sequence[Any]) -> Pairs | None:
         """Give the fields if their shape is a common one and all of it is good."""
-        names, values = zip(*picked, strict=True) if picked else ((), ())
-        known = self.rules.shapes.names(names, "\n".join(values), str)
-        return None if known is None else tuple(zip(known, values, strict=True))
+        names = tuple(name for name, _ in picked)
+        shape = self.rules.shapes.of(names, str)
+        return tuple(picked) if shape.matches("\n".join(value for _, value in picked)) else None
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         """Give what was picked as names in lower case and values."""

@@ -34,7 +34,9 @@ def address(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
         command = [sys.executable, "-m", "uvicorn", "two_contexts:app", f"--app-dir={APPS}"]
         options = [f"--fd={fd}", f"--http={request.param}", "--loop=asyncio", "--lifespan=off"]
         with subprocess.Popen(
-            [*command, *options, "--log-level=warning"], cwd=ROOT, pass_fds=[fd]
+            [*command, *options, "--timeout-graceful-shutdown=5", "--log-level=warning"],
+            cwd=ROOT,
+            pass_fds=[fd],
         ) as server:
             try:
                 yield listener.getsockname()

@@ -10,6 +10,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 from wsgiref.validate import validator
 
 import pytest
+from starlette.applications import Starlette
 
 import meshtrace
 from meshtrace import MeshTraceWSGI
@@ -409,12 +410,6 @@ async def _asgi(scope: object, receive: object, send: object) -> None:
     """Be an ASGI application."""
 
 
-class _AsgiApplication:
-    """Is an ASGI application, as Starlette is."""
-
-    async def __call__(self, scope: object, receive: object, send: object) -> None: ...
-
-
 def _get_response(request: object) -> None:
     """Be what Django calls a middleware with."""
 
@@ -428,9 +423,9 @@ def _get_response(request: object) -> None:
             id="an ASGI function",
         ),
         pytest.param(
-            _AsgiApplication(),
+            Starlette(),
             "MeshTraceWSGI was given an ASGI application: use meshtrace.MeshTrace",
-            id="an ASGI object",
+            id="a Starlette application",
         ),
         pytest.param(
             _get_response,
@@ -457,12 +452,15 @@ def test_an_application_of_any_arguments_is_taken() -> None:
 
 
 class _Unreadable(dict[str, Any]):
-    """An environ that some server made, and that has its own idea of get."""
+    """An environ that some server made, and whose headers cannot be read."""
 
     def get(self, key: str, default: object = None, /) -> Any:  # noqa: ANN401 - as in dict
+        return default if key not in self else self[key]
+
+    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - as in dict
         if key.startswith("HTTP_"):
             raise RuntimeError(key)
-        return super().get(key, default)
+        return super().__getitem__(key)
 
 
 def test_a_fault_of_ours_is_not_the_applications(caplog: pytest.LogCaptureFixture) -> None:

@@ -39,7 +39,6 @@ def _relayed(environ: WSGIEnvironment) -> dict[str, str]:
     [
         pytest.param({}, {}, id="nothing at all"),
         pytest.param({"HTTP_B3": "0"}, {"b3": "0"}, id="one header and nothing else"),
-        pytest.param({"HTTP_B3": "0", "HTTP_TRACEPARENT": None}, {"b3": "0"}, id="a None"),
         pytest.param({"REQUEST_METHOD": None, "PATH_INFO": 1}, {}, id="no method, no path"),
         pytest.param(
             {"wsgi.file_wrapper": None, "HTTP_B3": "0"}, {"b3": "0"}, id="no file wrapper"
@@ -57,7 +56,7 @@ def test_a_minimal_environ(environ: WSGIEnvironment, relayed: dict[str, str]) ->
     assert relayed == _relayed(environ)
 
 
-@pytest.mark.parametrize("value", [0, b"0", ["0"], {"0": "0"}, True], ids=repr)
+@pytest.mark.parametrize("value", [None, 0, b"0", ["0"], {"0": "0"}, True], ids=repr)
 def test_a_value_that_is_no_text(value: object) -> None:
     """A value that no server sends is not relayed; the request is served."""
     assert "b3" not in _relayed({"HTTP_B3": value})
