@@ -1,8 +1,7 @@
 """What every inbound room does the same way: settings, notices, and naming obvious mistakes."""
 
-import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshtrace import notices
 from meshtrace.configuration import Following, disabled
@@ -10,6 +9,9 @@ from meshtrace.policy import Share
 from meshtrace.relay.rules import InboundRules
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.settings import Options, Settings
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 __all__ = ["ASGI", "WSGI", "Arrivals", "refuse_mistakes"]
 
@@ -50,7 +52,7 @@ class Arrivals:
 
     def begin(self) -> None:
         """Note that a request came."""
-        notices.request_came(lambda: str(self.rules.value.settings))
+        notices.request_came(self.rules.value.settings)
 
     def end(self, snapshot: Snapshot) -> bool:
         """
@@ -91,6 +93,8 @@ def refuse_mistakes(middleware: str, app: Callable[..., Any], arguments: int) ->
     """
     if not callable(app):
         raise TypeError(f"{middleware} needs an application, not {type(app).__name__}")
+    import inspect  # noqa: PLC0415 - slow to import, and needed where applications are made only
+
     try:
         signature = inspect.signature(app)
     except Exception:  # noqa: BLE001 - what cannot be read may well be right
@@ -111,7 +115,7 @@ def refuse_mistakes(middleware: str, app: Callable[..., Any], arguments: int) ->
             raise TypeError(f"{middleware} was given {kind} application: use {right}")
 
 
-def _takes(signature: inspect.Signature, arguments: int) -> bool:
+def _takes(signature: "Signature", arguments: int) -> bool:
     try:
         signature.bind(*range(arguments))
     except TypeError:

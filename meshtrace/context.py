@@ -1,8 +1,9 @@
 """What one request carried, in no header's spelling."""
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+
+from meshtrace.values import Value
 
 __all__ = ["Sampling", "TraceContext"]
 
@@ -30,8 +31,7 @@ class Sampling(Enum):
     """Record, whatever any sampler says."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TraceContext:
+class TraceContext(Value):
     """
     The remote parent of a request, and the id Envoy gave the request.
 
@@ -57,25 +57,44 @@ class TraceContext:
     False
     """
 
-    trace_id: str | None = None
-    span_id: str | None = None
-    parent_span_id: str | None = None
-    sampling: Sampling = Sampling.DEFER
-    random: bool = False
-    request_id: str | None = None
+    __slots__ = ("parent_span_id", "random", "request_id", "sampling", "span_id", "trace_id")
 
-    def __post_init__(self) -> None:
-        if (self.trace_id is None) is not (self.span_id is None):
+    trace_id: str | None
+    span_id: str | None
+    parent_span_id: str | None
+    sampling: Sampling
+    random: bool
+    request_id: str | None
+
+    def __init__(  # noqa: PLR0913 - what a request may carry, by name
+        self,
+        *,
+        trace_id: str | None = None,
+        span_id: str | None = None,
+        parent_span_id: str | None = None,
+        sampling: Sampling = Sampling.DEFER,
+        random: bool = False,
+        request_id: str | None = None,
+    ) -> None:
+        if (trace_id is None) is not (span_id is None):
             raise ValueError("trace_id and span_id come together")
-        if self.trace_id is not None and not _TRACE_ID(self.trace_id):
+        if trace_id is not None and not _TRACE_ID(trace_id):
             raise ValueError("trace_id: not 16 or 32 lower-case hex digits, or all zero")
-        if self.span_id is not None and not _SPAN_ID(self.span_id):
+        if span_id is not None and not _SPAN_ID(span_id):
             raise ValueError("span_id: not 16 lower-case hex digits, or all zero")
-        if self.parent_span_id is not None:
-            if self.span_id is None:
+        if parent_span_id is not None:
+            if span_id is None:
                 raise ValueError("parent_span_id: a parent of no span")
-            if not _SPAN_ID(self.parent_span_id):
+            if not _SPAN_ID(parent_span_id):
                 raise ValueError("parent_span_id: not 16 lower-case hex digits, or all zero")
+        self.hold(
+            trace_id=trace_id,
+            span_id=span_id,
+            parent_span_id=parent_span_id,
+            sampling=sampling,
+            random=random,
+            request_id=request_id,
+        )
 
     def __bool__(self) -> bool:
         """Whether the request carried anything at all."""
@@ -95,3 +114,12 @@ class TraceContext:
         """
         sampled = self.sampling in (Sampling.ACCEPT, Sampling.DEBUG)
         return sampled | self.random << 1
+
+    def of_request(self, request_id: str | None) -> "TraceContext":
+        """
+        Give the same remote parent with a request's id.
+
+        >>> TraceContext().of_request("85928aa8-1dc1-94e3-b747-d7afff585fd0").trace_id is None
+        True
+        """
+        return TraceContext(**{**self.__getstate__(), "request_id": request_id})

@@ -1,7 +1,6 @@
 """How a context gets where it does not go by itself: another server, a queue, a thread."""
 
 import functools
-import inspect
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -116,6 +115,8 @@ def carry(fn: F) -> F:
     @functools.wraps(fn)
     def generate_async(*args: object, **kwargs: object) -> object:
         return _CarriedAsyncGenerator(fn(*args, **kwargs), snapshot)
+
+    import inspect  # noqa: PLC0415 - slow to import, and rarely needed
 
     if inspect.iscoroutinefunction(fn):
         carried: Callable[..., Any] = call_async

@@ -7,7 +7,6 @@ so that a missing half is said instead of being searched for.
 
 import logging
 import sys
-from collections.abc import Callable
 
 __all__ = [
     "client_ready",
@@ -62,17 +61,18 @@ def client_ready(name: str) -> None:
         _clients.append(name)
 
 
-def request_came(what_is_on: Callable[[], str]) -> None:
+def request_came(settings: object) -> None:
     """
     Note that a middleware runs; at the first request, say what is on.
 
     Args:
-        what_is_on: Gives the settings in words.
+        settings: The settings; as text, they say what is on.
     """
     global _came  # noqa: PLW0603 - a process has one such fact
     _came = True
-    clients = ", ".join(_clients) or "none yet"
-    once(logging.INFO, "on", "meshtrace is on: %s; clients: %s", what_is_on(), clients)
+    if "on" not in _said:
+        clients = ", ".join(_clients) or "none yet"
+        once(logging.INFO, "on", "meshtrace is on: %s; clients: %s", settings, clients)
 
 
 def request_ended_with_ids() -> None:

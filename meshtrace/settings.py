@@ -1,10 +1,10 @@
 """What to forward, and where to."""
 
-from dataclasses import dataclass
 from typing import Any, Literal, Self, TypedDict, Unpack
 
 from meshtrace import options
 from meshtrace.errors import ConfigurationError
+from meshtrace.values import Value
 
 __all__ = ["DEFAULTS", "Limits", "Options", "Settings"]
 
@@ -14,8 +14,7 @@ OnConflict = Literal["keep", "replace"]
 Names = str | list[str] | tuple[str, ...] | set[str] | frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(Value):
     """
     How much may be carried; what is longer is left out, never cut.
 
@@ -31,15 +30,31 @@ class Limits:
         ConfigurationError: One is not a whole number, or less than 0.
     """
 
-    request_id: int = 128
-    field: int = 4096
-    baggage_members: int = 64
-    baggage: int = 8192
-    total: int = 16384
+    __slots__ = ("baggage", "baggage_members", "field", "request_id", "total")
 
-    def __post_init__(self) -> None:
-        for name in self.__slots__:
-            value: object = getattr(self, name)
+    request_id: int
+    field: int
+    baggage_members: int
+    baggage: int
+    total: int
+
+    def __init__(
+        self,
+        *,
+        request_id: int = 128,
+        field: int = 4096,
+        baggage_members: int = 64,
+        baggage: int = 8192,
+        total: int = 16384,
+    ) -> None:
+        self.hold(
+            request_id=request_id,
+            field=field,
+            baggage_members=baggage_members,
+            baggage=baggage,
+            total=total,
+        )
+        for name, value in self.__getstate__().items():
             if not isinstance(value, int) or value < 0:
                 raise ConfigurationError(f"limits: {name}={value!r}: not a whole number from 0 up")
 
@@ -62,8 +77,39 @@ class Options(TypedDict, total=False):
     limits: Limits
 
 
-@dataclass(frozen=True, slots=True, init=False)
-class Settings:
+_PARSERS: dict[str, options.Parser] = {
+    "incoming": options.choice("trust", "ids", "ignore"),
+    "forward": options.forward_names,
+    "trace_fields": options.trace_field_names,
+    "trace_hosts": options.trace_hosts,
+    "mesh_hosts": options.hosts,
+    "deny_hosts": options.hosts,
+    "authorization_hosts": options.exact_hosts,
+    "cluster_domain": options.domain,
+    "parent": options.choice("auto", "w3c", "b3"),
+    "on_conflict": options.choice("keep", "replace"),
+    "response_header": options.response_header,
+    "patch": options.patchable,
+    "limits": options.instance_of(Limits),
+}
+DEFAULTS: dict[str, Any] = {
+    "incoming": "trust",
+    "forward": (),
+    "trace_fields": (),
+    "trace_hosts": ("all",),
+    "mesh_hosts": (),
+    "deny_hosts": (),
+    "authorization_hosts": (),
+    "cluster_domain": "",
+    "parent": "auto",
+    "on_conflict": "keep",
+    "response_header": "",
+    "patch": (),
+    "limits": Limits(),
+}
+
+
+class Settings(Value):
     """
     A set of settings; those that are not given are filled in from the next place in order.
 
@@ -103,6 +149,8 @@ class Settings:
     meshtrace.errors.ConfigurationError: incoming='all': not one of 'trust', 'ids', 'ignore'
     """
 
+    __slots__ = (*DEFAULTS, "given")
+
     incoming: Incoming
     forward: tuple[str, ...]
     trace_fields: tuple[str, ...]
@@ -125,10 +173,8 @@ class Settings:
                     f"unknown setting {name!r}{options.nearest(name, _PARSERS)}; "
                     f"valid: {', '.join(_PARSERS)}"
                 )
-        for name, default in DEFAULTS.items():
-            value = _PARSERS[name](name, given[name]) if name in given else default  # type: ignore[literal-required]  # each name was looked up above
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "given", frozenset(given))
+        read = {name: _PARSERS[name](name, value) for name, value in given.items()}
+        self.hold(**{**DEFAULTS, **read}, given=frozenset(given))
 
     def over(self, lower: "Settings") -> Self:
         """
@@ -137,13 +183,10 @@ class Settings:
         >>> Settings(incoming="ids").over(Settings(incoming="trust", forward="end-user")).forward
         ('end-user',)
         """
-        merged = object.__new__(type(self))
-        for name in DEFAULTS:
-            value = getattr(self if name in self.given else lower, name)
-            object.__setattr__(merged, name, value)
+        held = {name: getattr(self if name in self.given else lower, name) for name in DEFAULTS}
         denied = dict.fromkeys((*self.deny_hosts, *lower.deny_hosts))
-        object.__setattr__(merged, "deny_hosts", tuple(denied))
-        object.__setattr__(merged, "given", self.given | lower.given)
+        merged = object.__new__(type(self))
+        merged.hold(**{**held, "deny_hosts": tuple(denied), "given": self.given | lower.given})
         return merged
 
     def __str__(self) -> str:
@@ -154,35 +197,3 @@ class Settings:
             if name != "limits" and (value := getattr(self, name)) != default
         )
         return ", ".join(said) or "defaults"
-
-
-_PARSERS: dict[str, options.Parser] = {
-    "incoming": options.choice("trust", "ids", "ignore"),
-    "forward": options.forward_names,
-    "trace_fields": options.trace_field_names,
-    "trace_hosts": options.trace_hosts,
-    "mesh_hosts": options.hosts,
-    "deny_hosts": options.hosts,
-    "authorization_hosts": options.exact_hosts,
-    "cluster_domain": options.domain,
-    "parent": options.choice("auto", "w3c", "b3"),
-    "on_conflict": options.choice("keep", "replace"),
-    "response_header": options.response_header,
-    "patch": options.patchable,
-    "limits": options.instance_of(Limits),
-}
-DEFAULTS: dict[str, Any] = {
-    "incoming": "trust",
-    "forward": (),
-    "trace_fields": (),
-    "trace_hosts": ("all",),
-    "mesh_hosts": (),
-    "deny_hosts": (),
-    "authorization_hosts": (),
-    "cluster_domain": "",
-    "parent": "auto",
-    "on_conflict": "keep",
-    "response_header": "",
-    "patch": (),
-    "limits": Limits(),
-}

@@ -225,8 +225,6 @@ def _remember(request: requests.PreparedRequest, sent: Sent) -> None:
 
 @functools.cache
 def _remembering(kind: Any) -> type[_RememberingRequest]:  # noqa: ANN401 - mypy: no Hashable
-    if kind is requests.PreparedRequest:
-        return _RememberingRequest
     return type(kind.__name__, (_RememberingRequest, kind), _members(kind))
 
 

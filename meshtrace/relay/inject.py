@@ -143,10 +143,10 @@ class OutboundRules:
             sent.fields = tuple(fields.items())
         else:
             sent.fields = tuple(pair for pair in fields.items() if not clashes[pair[0]])
-        if sent.outside and not self.policy.denies(strictest):
+        if sent.outside:
             wanted = self._narrowed(snapshot, snapshot.fields(_MESH)).keys() - fields.keys()
             withheld = [name for name in wanted if format_of(name).isdisjoint(present)]
-            if withheld:
+            if withheld and not self.policy.denies(strictest):
                 say_withheld(strictest, withheld)
         return sent
 

@@ -1,6 +1,5 @@
 """Which of the formats that came names the remote parent, where they disagree."""
 
-from dataclasses import replace
 from typing import Literal
 
 from meshtrace.context import TraceContext
@@ -40,7 +39,7 @@ def remote_parent(
         parent = from_w3c if _w3c_is_alive(from_w3c, accepted) else from_b3
     else:
         parent = from_w3c if prefer == "w3c" else from_b3
-    return replace(parent, request_id=accepted.ids.get("x-request-id"))
+    return parent.of_request(accepted.ids.get("x-request-id"))
 
 
 def _from_w3c(accepted: Accepted) -> TraceContext | None:

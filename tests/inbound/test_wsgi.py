@@ -102,7 +102,10 @@ def test_threads_do_not_mix() -> None:
             yield b"."
 
     wrapped = MeshTraceWSGI(app)
-    each = {f"/{number}": {"x-request-id": f"request-{number}"} for number in range(8)}
+    each = {
+        f"/{number}": {"x-request-id": f"request-{number}", **({"b3": "0"} if number % 2 else {})}
+        for number in range(8)
+    }
     threads = [
         threading.Thread(target=serve, args=(wrapped, headers), kwargs={"PATH_INFO": path})
         for path, headers in each.items()
@@ -455,7 +458,10 @@ class _Unreadable(dict[str, Any]):
     """An environ that some server made, and whose headers cannot be read."""
 
     def get(self, key: str, default: object = None, /) -> Any:  # noqa: ANN401 - as in dict
-        return default if key not in self else self[key]
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - as in dict
         if key.startswith("HTTP_"):
