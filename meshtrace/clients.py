@@ -67,6 +67,7 @@ def patch(*names: str) -> None:
     """
     for name in _checked("patch", names) or _default():
         if not disabled():
+            notices.client_ready(name)
             imports.when_imported(name, functools.partial(_patch_loaded, name))
 
 

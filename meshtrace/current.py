@@ -21,7 +21,7 @@ from meshtrace.context import TraceContext
 from meshtrace.errors import ConfigurationError
 from meshtrace.names import is_field_name, is_never_forwarded
 from meshtrace.relay.inject import OutboundRules
-from meshtrace.relay.rules import ID_NAMES
+from meshtrace.relay.rules import TRACE_NAMES
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.settings import Settings
 
@@ -68,6 +68,10 @@ class Entered(AbstractContextManager[None]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if kind is GeneratorExit and CURRENT.get() is not self._snapshot:
+            # A generator that nobody closed is collected while its thread runs for another request.
+            self._tokens.pop()
+            return
         # Several threads or tasks may be inside at once: each takes back its own.
         for token in reversed([*self._tokens]):
             if leave(token):
@@ -149,8 +153,8 @@ def set_header(name: str, value: str) -> None:
         value: The header's value.
 
     Raises:
-        ConfigurationError: *name* is no header name, is never forwarded, or is an id, which Envoy
-            makes and nobody else.
+        ConfigurationError: *name* is no header name, is never forwarded, or is a trace field,
+            which Envoy makes and nobody else.
 
     >>> set_header("cookie", "session=1")
     Traceback (most recent call last):
@@ -161,7 +165,7 @@ def set_header(name: str, value: str) -> None:
     for refused, reason in (
         (not is_field_name(lower), "not a header name"),
         (is_never_forwarded(lower), "never forwarded"),
-        (lower in ID_NAMES, "ids come from Envoy and are not made up"),
+        (lower in TRACE_NAMES, "trace fields come from Envoy and are not made up"),
     ):
         if refused:
             raise ConfigurationError(f"set_header({name!r}): {reason}")

@@ -3,7 +3,6 @@
 import json
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from http.client import HTTPMessage
 from types import SimpleNamespace
 from typing import Any
@@ -182,7 +181,10 @@ def test_use_what_a_middleware_saw(source_of: Callable[[], object]) -> None:
     assert {**CAME, "end-user": "guest", "x-canary": "yes"} == _used(source_of())
 
 
-SPAN = TraceContext(trace_id="80f198ee56343ba864fe8b2a57d3eff7", span_id="e457b5a2e4d86bd1")
+IDS: dict[str, Any] = {
+    "trace_id": "80f198ee56343ba864fe8b2a57d3eff7",
+    "span_id": "e457b5a2e4d86bd1",
+}
 B3 = {"x-b3-traceid": "80f198ee56343ba864fe8b2a57d3eff7", "x-b3-spanid": "e457b5a2e4d86bd1"}
 W3C = "00-80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1"
 
@@ -192,14 +194,14 @@ W3C = "00-80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1"
     [
         pytest.param(TraceContext(), {}, id="nothing"),
         pytest.param(TraceContext(request_id="id"), {"x-request-id": "id"}, id="a request id"),
-        pytest.param(SPAN, B3, id="no decision, which W3C cannot say"),
+        pytest.param(TraceContext(**IDS), B3, id="no decision, which W3C cannot say"),
         pytest.param(
-            replace(SPAN, sampling=Sampling.ACCEPT),
+            TraceContext(**IDS, sampling=Sampling.ACCEPT),
             {"traceparent": f"{W3C}-01", **B3, "x-b3-sampled": "1"},
             id="a trace that is recorded",
         ),
         pytest.param(
-            replace(SPAN, sampling=Sampling.DENY, parent_span_id="a" * 16),
+            TraceContext(**IDS, sampling=Sampling.DENY, parent_span_id="a" * 16),
             {
                 "traceparent": f"{W3C}-00",
                 **B3,

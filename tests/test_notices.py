@@ -46,9 +46,9 @@ class TestOnce:
     def test_after_a_start(self, caplog: pytest.LogCaptureFixture) -> None:
         """After `reset`, all is as after a start."""
         notices.client_ready("requests")
-        notices.request_came(str)
+        notices.request_came("settings")
         notices.reset()
-        notices.request_came(lambda: "again")
+        notices.request_came("again")
         assert "meshtrace is on: again; clients: none yet" == caplog.messages[-1]
 
 
@@ -172,7 +172,7 @@ class TestOn:
                 for number in range(200):
                     notices.once(logging.INFO, number, "")
                     notices.client_ready(f"client {number}")
-                    notices.request_came(str)
+                    notices.request_came("settings")
                     notices.request_ended_with_ids()
             except BaseException as error:  # noqa: BLE001 - told below
                 failed.append(error)

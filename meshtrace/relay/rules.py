@@ -9,13 +9,16 @@ from meshtrace.names import is_field_name, is_never_forwarded
 from meshtrace.relay.shapes import EnvironShape, Shapes
 from meshtrace.settings import Options, Settings
 
-__all__ = ["ID_NAMES", "InboundRules", "format_of", "may_be_folded"]
+__all__ = ["ID_NAMES", "TRACE_NAMES", "InboundRules", "format_of", "may_be_folded"]
 
 ID_NAMES = frozenset({"traceparent", *b3.FIELDS, *vendor.ID_FIELDS})
 """The fields that are ids: any host may have them."""
 
 _VENDOR_NAMES = frozenset({"tracestate", *vendor.DATA_FIELDS})
-_WITHOUT_COMMA = (ID_NAMES | _VENDOR_NAMES) - {*w3c.FIELDS[1:], "x-datadog-tags"}
+TRACE_NAMES = ID_NAMES | _VENDOR_NAMES
+"""The fields that Envoy's tracers make, and are relayed by default."""
+
+_WITHOUT_COMMA = TRACE_NAMES - {*w3c.FIELDS[1:], "x-datadog-tags"}
 _FORMATS = (w3c.FIELDS, b3.FIELDS, vendor.DATADOG_FIELDS, vendor.SKYWALKING_FIELDS)
 _FORMAT_OF = {name: frozenset(names) for names in _FORMATS for name in names}
 
@@ -132,12 +135,11 @@ def may_be_folded(name: str) -> bool:
 
 
 def _trace_names(changes: tuple[str, ...]) -> frozenset[str]:
-    default = ID_NAMES | _VENDOR_NAMES
     if changes and changes[0][0] not in "+-":
         return frozenset(changes)
     added = {name[1:] for name in changes if name[0] == "+"}
     removed = {name[1:] for name in changes if name[0] == "-"}
-    return (default | added) - removed
+    return (TRACE_NAMES | added) - removed
 
 
 def _environ_key(name: str) -> str:

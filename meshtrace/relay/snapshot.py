@@ -49,9 +49,11 @@ class Snapshot:
     def accepted(self) -> Accepted:
         """What of it may be relayed."""
         plain = self._judged()
-        if self._accepted is None:
-            self._accepted = Accepted(dict(plain or ()))
-        return self._accepted
+        # Read once, too: a slower thread may put its None here meanwhile.
+        accepted = self._accepted
+        if accepted is None:
+            accepted = self._accepted = Accepted(dict(plain or ()))
+        return accepted
 
     def only_ids(self) -> Pairs | None:
         """Give everything that may be sent, if that is nothing but ids of a common shape."""

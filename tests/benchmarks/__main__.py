@@ -98,7 +98,7 @@ def _arguments() -> argparse.Namespace:
         type=float,
         default=0.15,
         metavar="SECONDS",
-        help="for each of the four scenarios of a run (%(default)s)",
+        help="for each of the scenarios of a run (%(default)s)",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure there too")
     return parser.parse_args()

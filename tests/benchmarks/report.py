@@ -27,8 +27,10 @@ VARIANTS = {
 SCENARIOS = {
     "asgi-inbound": ("ASGI, inbound only", 1.2),
     "asgi-sent": ("ASGI, inbound and one request sent", 1.5),
+    "asgi-written": ("ASGI, the same, and the request written as HTTP/1.1", 1.5),
     "wsgi-inbound": ("WSGI, inbound only", 1.5),
     "wsgi-sent": ("WSGI, inbound and one request sent", 1.5),
+    "wsgi-written": ("WSGI, the same, and the request written as HTTP/1.1", 1.5),
 }
 """The title of each, and how many times the cost of hand-written code meshtrace may cost."""
 

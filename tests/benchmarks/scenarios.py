@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from tests.benchmarks.traffic import StubAdapter, Traffic
+from tests.benchmarks.traffic import StubAdapter, Traffic, WritingAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -35,9 +35,9 @@ class Variant(Protocol):
 class Outbound:
     """What an endpoint sends with, and the requests that wait to be sent."""
 
-    def __init__(self, variant: Variant, traffic: Traffic) -> None:
+    def __init__(self, variant: Variant, traffic: Traffic, adapter: StubAdapter) -> None:
         """Make the variant's session, with no network below it."""
-        self.adapter = StubAdapter()
+        self.adapter = adapter
         self.session = variant.session()
         self.session.mount("http://", self.adapter)
         # Looking for proxies in the environment would cost more than all that is compared here.
@@ -72,10 +72,10 @@ class Scenario(Protocol):
 class ASGIScenario:
     """Drives coroutines by hand: no event loop to be measured beside what matters."""
 
-    def __init__(self, variant: Variant, *, sending: bool) -> None:
+    def __init__(self, variant: Variant, *, adapter: StubAdapter | None = None) -> None:
         """Build the application and put *variant* around it."""
         traffic = Traffic()
-        self.outbound = Outbound(variant, traffic) if sending else None
+        self.outbound = Outbound(variant, traffic, adapter) if adapter else None
         self._scopes = traffic.scopes()
         app = variant.asgi(_asgi_endpoint(self.outbound))
         self._app = cast("Callable[..., Coroutine[Any, Any, None]]", app)
@@ -100,10 +100,10 @@ class ASGIScenario:
 class WSGIScenario:
     """Calls, iterates and closes, as PEP 3333 tells a server to."""
 
-    def __init__(self, variant: Variant, *, sending: bool) -> None:
+    def __init__(self, variant: Variant, *, adapter: StubAdapter | None = None) -> None:
         """Build the application and put *variant* around it."""
         traffic = Traffic()
-        self.outbound = Outbound(variant, traffic) if sending else None
+        self.outbound = Outbound(variant, traffic, adapter) if adapter else None
         self._environs = traffic.environs()
         self._app = variant.wsgi(_wsgi_endpoint(self.outbound))
 
@@ -136,10 +136,12 @@ class WSGIScenario:
 def scenarios(variant: Variant) -> dict[str, Scenario]:
     """Build all four, by name."""
     return {
-        "asgi-inbound": ASGIScenario(variant, sending=False),
-        "asgi-sent": ASGIScenario(variant, sending=True),
-        "wsgi-inbound": WSGIScenario(variant, sending=False),
-        "wsgi-sent": WSGIScenario(variant, sending=True),
+        "asgi-inbound": ASGIScenario(variant),
+        "asgi-sent": ASGIScenario(variant, adapter=StubAdapter()),
+        "asgi-written": ASGIScenario(variant, adapter=WritingAdapter()),
+        "wsgi-inbound": WSGIScenario(variant),
+        "wsgi-sent": WSGIScenario(variant, adapter=StubAdapter()),
+        "wsgi-written": WSGIScenario(variant, adapter=WritingAdapter()),
     }
 
 

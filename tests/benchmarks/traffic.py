@@ -116,13 +116,30 @@ class Traffic:
 
 
 class StubAdapter(BaseAdapter):
-    """
-    Writes every request as HTTP/1.1, to nowhere, answers an empty 200, and keeps the last one.
-
-    Writing the head is part of sending: every header that is added is written, whoever adds it.
-    """
+    """Answers every request with an empty 200, and keeps the last one."""
 
     last: requests.PreparedRequest
+
+    def send(
+        self, request: requests.PreparedRequest, *_: object, **__: object
+    ) -> requests.Response:
+        """Answer without a network."""
+        self.last = request
+        response = requests.Response()
+        response.status_code = 200
+        response.request = request
+        return response
+
+    def close(self) -> None:
+        """Do nothing: there is nothing open."""
+
+
+class WritingAdapter(StubAdapter):
+    """
+    Writes the head of every request too, as every adapter that reaches a network does.
+
+    A header that is added is written, whoever adds it; nothing is read, and no socket is there.
+    """
 
     def __init__(self) -> None:
         """Open the connection to nowhere."""
@@ -132,16 +149,9 @@ class StubAdapter(BaseAdapter):
     def send(
         self, request: requests.PreparedRequest, *_: object, **__: object
     ) -> requests.Response:
-        """Answer without a network."""
-        self.last = request
+        """Write, and answer."""
         self._connection.write(request)
-        response = requests.Response()
-        response.status_code = 200
-        response.request = request
-        return response
-
-    def close(self) -> None:
-        """Do nothing: there is nothing open."""
+        return super().send(request)
 
 
 class _Nowhere(HTTPConnection):

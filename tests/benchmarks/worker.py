@@ -1,5 +1,5 @@
 """
-One variant in a process of its own: time the four scenarios and print the figures as JSON.
+One variant in a process of its own: time the scenarios and print the figures as JSON.
 
 ``python -m tests.benchmarks.worker handwritten --seconds 0.05``
 """

@@ -64,10 +64,23 @@ def test_what_is_too_much_is_left_out(value: str, limits: dict[str, int], kept: 
 
 
 @pytest.mark.parametrize(
+    ("value", "kept"),
+    [
+        pytest.param(",".join(["k=v"] * 65), ",".join(["k=v"] * 64), id="65 members"),
+        pytest.param("k=v,k=" + "v" * 8187, "k=v", id="8193 characters"),
+    ],
+)
+@pytest.mark.parametrize("keys", [None, {"k"}])
+def test_no_more_is_kept_by_default(value: str, kept: str, keys: set[str] | None) -> None:
+    """There is room for 64 members and 8192 characters, and not for one more."""
+    assert kept == select_members(value, keys)
+
+
+@pytest.mark.parametrize(
     ("count", "length"),
     [
         pytest.param(64, 8, id="64 members"),
-        pytest.param(8, 8192 // 8 - 1, id="8192 characters, commas included"),
+        pytest.param(3, 2730, id="8192 characters, commas included"),
     ],
 )
 def test_what_the_specification_asks_for_fits(count: int, length: int) -> None:

@@ -178,6 +178,8 @@ def _members(count: int) -> str:
         pytest.param("a= 1", [("a", " 1")], id="a space at the beginning of a value"),
         pytest.param("a=1,a=2,a=1", [("a", "1"), ("a", "2"), ("a", "1")], id="a key that repeats"),
         pytest.param("0a=1", [("0a", "1")], id="a key that begins with a digit (level 2)"),
+        pytest.param("9=1", [("9", "1")], id="a key that is a digit"),
+        pytest.param("z=1", [("z", "1")], id="a key that is the last letter"),
         pytest.param("fw529a3039@dt=F", [("fw529a3039@dt", "F")], id="a key with a tenant"),
         pytest.param("a@b@c=1", [("a@b@c", "1")], id="a key with two @ (level 2)"),
         pytest.param("a_-*/@=1", [("a_-*/@", "1")], id="all that a key may have"),

@@ -166,6 +166,23 @@ def test_nothing_in_an_environ_is_taken_for_granted(environ: dict[str, Any], for
     assert {} == snapshot.fields(Share.MESH)
 
 
+def test_environs_of_any_shape_may_follow_each_other() -> None:
+    """What the last request brought says nothing about what this one brings."""
+    rules = InboundRules.of()
+    shapes: list[dict[str, str]] = [
+        {},
+        {"b3": "0"},
+        {"b3": "0", "x-request-id": "1"},
+        {"x-request-id": "1"},
+        {"b3": "0", "x-request-id": "1", "sw8": "1"},
+        {"sw8": "1"},
+        {},
+    ]
+    follow = [*shapes, *shapes[::-1], *shapes[::2]]
+    arrived = [_as_environ(fields.items(), rules).fields(Share.MESH) for fields in follow]
+    assert follow == arrived
+
+
 @pytest.mark.parametrize(
     "carrier",
     [

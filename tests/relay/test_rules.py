@@ -98,7 +98,7 @@ def test_the_names_picked(options: dict[str, Any], names: set[str]) -> None:
     spelled = {"HTTP_" + name.upper().replace("-", "_") for name in names}
     assert names == rules.names
     assert {name.encode() for name in names} == rules.asgi_names.keys()
-    assert spelled == set(rules.environ_keys)
+    assert spelled == rules.environ_names.keys()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,12 @@
 """The common case at one glance."""
 
 import json
+import operator
 from pathlib import Path
 
 import pytest
 
 from meshtrace import Limits
-from meshtrace.relay import shapes
 from meshtrace.relay.shapes import Shapes
 from tests.formats.strategies import PARENT, SPAN, TRACE, TRACEPARENT
 
@@ -21,9 +21,14 @@ ZIPKIN = {
 }
 
 
+def _names_of(known: Shapes, names: tuple[str, ...], text: str) -> tuple[str, ...] | None:
+    """Give the names that go with a text of values, if they are plain and good."""
+    shape = known.of(names, str)
+    return shape.names if shape.matches(text) else None
+
+
 def _seen(fields: dict[str, str], limits: Limits | None = None) -> tuple[str, ...] | None:
-    known = Shapes(limits or Limits())
-    return known.names(tuple(fields), "\n".join(fields.values()), str)
+    return _names_of(Shapes(limits or Limits()), tuple(fields), "\n".join(fields.values()))
 
 
 @pytest.mark.parametrize(
@@ -78,7 +83,7 @@ def test_the_rest_takes_a_closer_look(fields: dict[str, str]) -> None:
 
 def test_a_repeated_name_takes_a_closer_look() -> None:
     """Lines of one field have to be compared."""
-    assert None is Shapes(Limits()).names(("b3", "b3"), "0\n0", str)
+    assert None is _names_of(Shapes(Limits()), ("b3", "b3"), "0\n0")
 
 
 @pytest.mark.parametrize(
@@ -98,10 +103,9 @@ def test_narrow_limits_take_a_closer_look(limits: Limits) -> None:
 def test_values_are_not_mistaken_for_one_another() -> None:
     """A value cannot run into the next: what fits two fields in the other order is refused."""
     known = Shapes(Limits())
-    assert ("b3", "x-b3-sampled") == known.names(("b3", "x-b3-sampled"), "d\n1", str)
-    assert None is known.names(("b3", "x-b3-sampled"), "1\nd", str)
-    assert None is known.names(("b3", "x-b3-sampled"), "1", str)
-    assert None is known.names(("b3", "x-b3-sampled"), "1\n1\n1", str)
+    names = ("b3", "x-b3-sampled")
+    assert names == _names_of(known, names, "d\n1")
+    assert [None] * 3 == [_names_of(known, names, text) for text in ("1\nd", "1", "1\n1\n1")]
 
 
 def test_names_are_read_as_their_carrier_spells_them() -> None:
@@ -113,25 +117,81 @@ def test_names_are_read_as_their_carrier_spells_them() -> None:
         return spelled.lower()
 
     known = Shapes(Limits())
-    assert [("b3",)] * 2 == [known.names(("B3",), "0", name_of) for _ in range(2)]
+    assert [("b3",)] * 2 == [known.of(("B3",), name_of).names for _ in range(2)]
     assert ["B3"] == asked
 
 
 def test_a_name_that_is_not_picked_takes_a_closer_look() -> None:
     """A spelling that stands for no field is of no known shape."""
-    assert None is Shapes(Limits()).names((b"x-other",), "0", lambda _: None)
+    assert not Shapes(Limits()).of((b"x-other",), lambda _: None).matches("0")
 
 
 def test_outsiders_cannot_fill_the_memory() -> None:
-    """Only so many shapes are remembered; those that came first stay."""
+    """Only so many shapes are remembered: those that came first stay, others are looked at."""
     known = Shapes(Limits())
-    assert ("b3",) == known.names(("b3",), "0", str)
-    for number in range(1000):
-        assert None is known.names((f"x-made-up-{number}",), "0", str)
-    assert ("b3",) == known.names(("b3",), "0", str)
-    assert None is known.names(("x-request-id",), "0", str)
-    assert 64 == len(known._shapes)  # noqa: SLF001 - what is to stay small
-    assert 64 == shapes._MOST  # noqa: SLF001 - as documented there
+    asked = []
+
+    def name_of(spelled: str) -> str:
+        asked.append(spelled)
+        return "b3"
+
+    first = known.of(("B3",), name_of)
+    made_up = [(f"b3-{number}",) for number in range(1000)]
+    matching = [names for names in made_up if known.of(names, name_of).matches("0")]
+    assert first is known.of(("B3",), name_of)
+    assert made_up[:63] == matching
+    assert ["B3", *(names[0] for names in matching)] == asked
+
+
+def test_an_environ_has_a_shape() -> None:
+    """The keys that are there are taken, those that are not are known, and the shape is judged."""
+    known = Shapes(Limits())
+    keys = ("HTTP_B3", "HTTP_X_B3_SAMPLED", "HTTP_X_REQUEST_ID")
+    environ = {"HTTP_B3": "0", "HTTP_X_REQUEST_ID": "1", "REQUEST_METHOD": "GET"}
+    shape = known.of_environ(environ, keys, _name_of_key)
+    assert ("HTTP_B3", "HTTP_X_REQUEST_ID") == shape.keys
+    assert {"HTTP_X_B3_SAMPLED"} == shape.absent
+    assert ("0", "1") == shape.take(environ)
+    assert ("b3", "x-request-id") == shape.shape.names
+    assert shape is known.of_environ(environ, keys, _name_of_key)
+
+
+@pytest.mark.parametrize(
+    ("environ", "taken"),
+    [
+        pytest.param({}, (), id="none"),
+        pytest.param({"HTTP_B3": "0"}, ("0",), id="one"),
+        pytest.param({"HTTP_B3": "0", "HTTP_X": "1"}, ("0",), id="one among others"),
+    ],
+)
+def test_few_keys_have_a_shape(environ: dict[str, str], taken: tuple[str, ...]) -> None:
+    """An environ with one key of ours, or none, is taken from all the same."""
+    shape = Shapes(Limits()).of_environ(environ, ("HTTP_B3", "HTTP_SW8"), _name_of_key)
+    assert taken == shape.take(environ)
+
+
+def test_a_missing_key_is_noticed() -> None:
+    """An environ of another shape cannot be taken for one of this."""
+    shape = Shapes(Limits()).of_environ({"HTTP_B3": "0"}, ("HTTP_B3",), _name_of_key)
+    with pytest.raises(KeyError):
+        shape.take({})
+
+
+def test_outsiders_cannot_fill_the_memory_with_environs() -> None:
+    """Only so many are remembered; the others are made anew."""
+    known = Shapes(Limits())
+    keys = tuple(f"HTTP_K{number}" for number in range(100))
+    first = known.of_environ({}, keys, _name_of_key)
+    environs = [{key: "0"} for key in keys]
+    once = [known.of_environ(environ, keys, _name_of_key) for environ in environs]
+    again = [known.of_environ(environ, keys, _name_of_key) for environ in environs]
+    assert first is known.of_environ({}, keys, _name_of_key)
+    assert 63 == sum(map(operator.is_, once, again))
+    assert [{**environ}.keys() for environ in environs] == [{*shape.keys} for shape in again]
+
+
+def _name_of_key(key: str) -> str:
+    return key.removeprefix("HTTP_").lower().replace("_", "-")
 
 
 def test_most_of_what_envoy_sends_is_plain() -> None:
@@ -143,6 +203,6 @@ def test_most_of_what_envoy_sends_is_plain() -> None:
         if capture["case"] == "no-headers" and capture["tracer"].startswith("zipkin"):
             ours = [pair for pair in capture["inbound"] if pair[0].startswith(("x-b", "x-r", "tr"))]
             names = tuple(name for name, _ in ours)
-            seen.append(names == known.names(names, "\n".join(value for _, value in ours), str))
+            seen.append(names == _names_of(known, names, "\n".join(value for _, value in ours)))
     assert seen
     assert all(seen)
