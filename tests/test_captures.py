@@ -9,21 +9,16 @@ own judgement is used.
 Needs no fixture: tests/test_sham.py also runs it by itself.
 """
 
-import asyncio
 import json
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import pytest
-import requests
-from requests.adapters import BaseAdapter
 
-import meshtrace
-
-Headers = list[tuple[str, str]]
+from tests.relay.journeys import through_asgi, through_wsgi
 
 DATA = Path(__file__).parent / "data"
 
@@ -148,7 +143,7 @@ class Capture(NamedTuple):
     case: str
     entry: str
     random_sampling: str
-    inbound: Headers
+    inbound: list[tuple[str, str]]
 
     def __str__(self) -> str:
         return (
@@ -202,78 +197,16 @@ def _one_line(name: str, line: str) -> str:
     return value
 
 
-class _Adapter(BaseAdapter):
-    """Keeps the headers of what would be sent."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent: list[dict[str, str]] = []
-
-    def send(self, request: requests.PreparedRequest, **_: object) -> requests.Response:  # type: ignore[override]  # its options do not matter here
-        """Answer without sending."""
-        self.sent.append({name.lower(): value for name, value in request.headers.items()})
-        response = requests.Response()
-        response.status_code = 200
-        response.url = request.url or ""
-        response.request = request
-        return response
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
-def _client() -> tuple[Callable[[], object], list[dict[str, str]]]:
-    """Give a call to a service of the mesh, and the list of the headers it sends."""
-    session = requests.Session()
-    session.headers.clear()
-    session.trust_env = False
-    adapter = _Adapter()
-    session.mount("http://", adapter)
-    meshtrace.wrap(session)
-    return lambda: session.get("http://reviews:9080/reviews/0"), adapter.sent
-
-
-def _through_asgi(inbound: Headers) -> list[dict[str, str]]:
-    """Serve one request by ASGI, and give the headers of the calls made for it."""
-    call, sent = _client()
-
-    async def app(_scope: object, _receive: object, _send: object) -> None:
-        call()
-
-    async def unused(*_: object) -> Any:  # noqa: ANN401 - never called
-        raise NotImplementedError
-
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in inbound]
-    asyncio.run(meshtrace.MeshTrace(app)({"type": "http", "headers": headers}, unused, unused))
-    return sent
-
-
-def _through_wsgi(inbound: Headers) -> list[dict[str, str]]:
-    """Serve one request by WSGI, with repeated lines folded, as a server does it."""
-    call, sent = _client()
-
-    def app(_environ: object, _start_response: object) -> list[bytes]:
-        call()
-        return []
-
-    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/"}
-    for name, value in inbound:
-        key = "HTTP_" + name.upper().replace("-", "_")
-        environ[key] = f"{environ[key]},{value}" if key in environ else value
-    meshtrace.MeshTraceWSGI(app)(cast("dict[str, Any]", environ), lambda *_: lambda _: None)
-    return sent
-
-
 @pytest.mark.parametrize("capture", CAPTURES, ids=str)
 def test_what_came_by_asgi_goes_out(capture: Capture) -> None:
     """Each capture leaves an ASGI application as it came, but for what the table says."""
-    assert [_expected(capture, "ASGI")] == _through_asgi(capture.inbound)
+    assert [_expected(capture, "ASGI")] == through_asgi(capture.inbound)
 
 
 @pytest.mark.parametrize("capture", CAPTURES, ids=str)
 def test_what_came_by_wsgi_goes_out(capture: Capture) -> None:
     """Each capture leaves a WSGI application as it came, but for what the table says."""
-    assert [_expected(capture, "WSGI")] == _through_wsgi(capture.inbound)
+    assert [_expected(capture, "WSGI")] == through_wsgi(capture.inbound)
 
 
 def test_no_capture_is_missing() -> None:

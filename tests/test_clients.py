@@ -246,7 +246,8 @@ class TestPatchBeforeTheImport:
     def test_without_the_library(self) -> None:
         """Where the library is not there at all, `patch` does nothing, and the import says so."""
         said = _fresh(
-            "sys.path = [path for path in sys.path if 'site-packages' not in path]\n"
+            "from pathlib import Path\n"
+            "sys.path = [path for path in sys.path if not Path(path, 'requests').exists()]\n"
             "meshtrace.patch()\n"
             "try:\n"
             "    import requests\n"

@@ -349,6 +349,8 @@ class TestFollowing:
                 made += len([Following(lambda own: own, Settings()) for _ in range(100)])
             return made
 
+        # So many that other threads have their turn while they are gone through.
+        others = [Following(lambda own: own, Settings()) for _ in range(2000)]
         following = Following(lambda own: resolve(own).forward, Settings())
         with ThreadPoolExecutor(2) as pool:
             makers = [pool.submit(make) for _ in range(2)]
@@ -358,6 +360,7 @@ class TestFollowing:
             finally:
                 stop.set()
         assert ("x-99",) == following.value
+        assert {Settings()} == {other.value for other in others}
         assert all(maker.result() > 0 for maker in makers)
 
 

@@ -112,6 +112,19 @@ class TestReplacing:
         assert [W3C, {"traceparent": "own", "b3": "0"}, {"traceparent": "own"}] == recorder.relayed
         assert "own" == prepared.headers["traceparent"]
 
+    def test_what_the_caller_takes_away_in_between(
+        self, session: requests.Session, recorder: Recorder
+    ) -> None:
+        """What came back to the caller, and is taken away by the caller, stays away."""
+        own = {"TraceParent": "old"}
+        prepared = session.prepare_request(requests.Request("GET", URL, headers=own))
+        with meshtrace.use(W3C):
+            session.send(prepared)
+        session.send(prepared)
+        del prepared.headers["traceparent"]
+        session.send(prepared)
+        assert [W3C, {"traceparent": "old"}, {}] == recorder.relayed
+
     def test_what_the_caller_changes_in_between(
         self, session: requests.Session, recorder: Recorder
     ) -> None:
@@ -190,6 +203,18 @@ class TestSentAgain:
             del prepared.headers["b3"]
             session.send(prepared)
         assert [OTHER, OTHER] == recorder.relayed
+
+    def test_with_what_was_ours_set_by_the_caller(
+        self, session: requests.Session, recorder: Recorder
+    ) -> None:
+        """Once ours is off, a header is the caller's, even with the value that ours had."""
+        prepared = session.prepare_request(requests.Request("GET", URL))
+        with meshtrace.use(OTHER):
+            session.send(prepared)
+        session.send(prepared)
+        prepared.headers["b3"] = OTHER["b3"]
+        session.send(prepared)
+        assert [OTHER, {}, {"b3": OTHER["b3"]}] == recorder.relayed
 
     def test_prepared_anew(self, session: requests.Session, recorder: Recorder) -> None:
         """A request object that is prepared once more starts with its new headers."""

@@ -303,9 +303,10 @@ class TestSent:
         again = rules.decide(snapshot, "http://reviews/", {}, first.taken_off())
         assert dict(first.fields) == dict(again.fields) == CAME
 
-    def test_along_a_chain(self) -> None:
+    @pytest.mark.parametrize("came", [CAME, IDS])
+    def test_along_a_chain(self, came: dict[str, str]) -> None:
         """A chain remembers that it was redirected, and that it left the mesh, to its end."""
-        rules, snapshot = OutboundRules(Settings()), _came()
+        rules, snapshot = OutboundRules(Settings()), _came(came)
         hop = rules.decide(snapshot, "http://reviews/", {})
         chain = [(hop.redirected, hop.left_mesh)]
         for url in ("http://ratings/", "http://shop.example/", "http://reviews/", "http://a/"):

@@ -10,7 +10,7 @@ from meshtrace.relay.parent import remote_parent
 from meshtrace.relay.rules import InboundRules
 from meshtrace.settings import Incoming, Parent
 from tests.formats.strategies import PARENT, SPAN, TRACE, TRACE_64
-from tests.relay.test_judge import Pairs, anything
+from tests.relay.strategies import Pairs, anything
 
 OTHER = TRACE[::-1]
 OTHER_SPAN = SPAN[::-1]
