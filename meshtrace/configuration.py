@@ -144,10 +144,7 @@ def _from_environment(environ: Mapping[str, str]) -> Settings:
         text = environ[variable].strip()
         if name := _VARIABLES.get(word):
             if text:
-                try:
-                    settings = settings.over(_settings(name, text))
-                except ConfigurationError as error:
-                    _warn(variable, f"{error}; ignored")
+                settings = settings.over(_read(variable, name, text))
         elif word in _CODE_ONLY:
             _warn(variable, "set in code only; ignored")
         elif word != "DISABLED" and not word.startswith(_KUBERNETES):
@@ -156,9 +153,21 @@ def _from_environment(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def _settings(name: str, text: str) -> Settings:
+def _read(variable: str, name: str, text: str) -> Settings:
     options: dict[str, Any] = {name: text}
-    return Settings(**options)
+    try:
+        return Settings(**options)
+    except ConfigurationError as error:
+        wrong = error
+    several = "," in text
+    read = Settings()
+    if several and name == "deny_hosts":
+        # A slip in one entry must not open the hosts that the others deny.
+        for entry in text.split(","):
+            read = read.over(_read(variable, name, entry))
+    else:
+        _warn(variable, f"{wrong}; {'the whole variable is ' if several else ''}ignored")
+    return read
 
 
 def _warn(variable: str, reason: str) -> None:

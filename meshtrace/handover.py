@@ -91,11 +91,16 @@ def carry(fn: F) -> F:
     Args:
         fn: What will be called elsewhere.
 
+    Raises:
+        TypeError: *fn* cannot be called.
+
     >>> with use({"b3": "0"}):
     ...     job = carry(capture)
     >>> job() == {"meshtrace:user": "", "b3": "0"}
     True
     """
+    if not callable(fn):
+        raise TypeError(f"carry({type(fn).__name__}): give a function")
     snapshot = CURRENT.get()
 
     @functools.wraps(fn)

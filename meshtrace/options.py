@@ -87,7 +87,7 @@ def instance_of(kind: type) -> Parser:
 
     def parse(setting: str, value: object) -> object:
         if not isinstance(value, kind):
-            raise _wrong(setting, value, f"not a {kind.__name__}")
+            raise _wrong(setting, value, f"give a meshtrace.{kind.__name__}(...)")
         return value
 
     return parse

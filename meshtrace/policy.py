@@ -91,6 +91,7 @@ class HostPolicy:
 
     def __init__(self, settings: Settings) -> None:
         domain = settings.cluster_domain or cluster_domain()
+        self.mesh_hosts = settings.mesh_hosts
         self._mesh = _Hosts((*settings.mesh_hosts, ".svc", f".svc.{domain}"))
         self._denied = _Hosts(settings.deny_hosts)
         self._authorized = _Hosts(settings.authorization_hosts)
@@ -224,19 +225,26 @@ def cluster_domain(resolv_conf: str | PathLike[str] = "/etc/resolv.conf") -> str
     return "cluster.local"
 
 
-def say_withheld(url: str, names: Iterable[str]) -> None:
-    """Warn, once a host, that fields stayed here: the host is not known to be of the mesh."""
+def say_withheld(url: str, names: Iterable[str], mesh_hosts: Iterable[str] = ()) -> None:
+    """
+    Warn, once a host, that fields stayed here: the host is not known to be of the mesh.
+
+    Args:
+        url: Where the call went.
+        names: The fields.
+        mesh_hosts: What is set already, to be kept in what the warning tells to set.
+    """
     host = _host_of(url)
     notices.once(
         logging.WARNING,
         ("withheld", host),
         "meshtrace: %s not sent to %s",
         ", ".join(sorted(names)),
-        _advice(host) if host else "a host that is not known: give an absolute URL",
+        _advice(host, mesh_hosts) if host else "a host that is not known: give an absolute URL",
     )
 
 
-def _advice(host: str) -> str:
+def _advice(host: str, mesh_hosts: Iterable[str]) -> str:
     address = _address(host)
     if address is not None and _is_nowhere(address):
         return f"{host}, which is never in a mesh"
@@ -244,4 +252,5 @@ def _advice(host: str) -> str:
     last = host.rpartition(".")[2]
     public = last in _PUBLIC_SUFFIXES or len(last) == _COUNTRY_CODE_LENGTH
     named = host if address is not None or public or not domain else f".{domain}"
-    return f"{host}, which is not known to be in the mesh. If it is: MESHTRACE_MESH_HOSTS={named}"
+    wanted = ",".join((*mesh_hosts, named))
+    return f"{host}, which is not known to be in the mesh. If it is: MESHTRACE_MESH_HOSTS={wanted}"

@@ -115,6 +115,15 @@ class TestOrder:
             resolve(Settings(), environ).mesh_hosts,
         )
 
+    def test_a_slip_denies_all_the_same(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Of a deny list in the environment the entries that can be read stand."""
+        settings = resolve(Settings(), {"MESHTRACE_DENY_HOSTS": "a.example,http://b/,.c.example"})
+        assert ("a.example", ".c.example") == tuple(sorted(settings.deny_hosts, reverse=True))
+        (said,) = caplog.messages
+        assert said.startswith(
+            "meshtrace: MESHTRACE_DENY_HOSTS: deny_hosts='http://b/': not a host"
+        )
+
     def test_deny_lists_add_up(self) -> None:
         """What any place denies is denied."""
         configure(deny_hosts=["configured", "both"])
@@ -160,7 +169,7 @@ class TestEnvironment:
                 "MESHTRACE_MESH_HOSTS",
                 ".prod,http://a/",
                 "mesh_hosts='http://a/': not a host, .suffix, address or network "
-                "(without scheme and port); ignored",
+                "(without scheme and port); the whole variable is ignored",
                 id="one bad host of two",
             ),
             pytest.param(

@@ -375,3 +375,9 @@ def test_stream_of_starlette() -> None:
 
     text = TestClient(Starlette(routes=[Route("/", endpoint)])).get("/").text
     assert f"1 1 {CAME['x-request-id']}" == text
+
+
+def test_only_what_can_be_called_is_carried() -> None:
+    """The mistake of calling the function first is told where it is made."""
+    with pytest.raises(TypeError, match=r"^carry\(int\): give a function$"):
+        meshtrace.carry(len("called already"))  # type: ignore[type-var]  # that is the mistake

@@ -475,6 +475,12 @@ class TestWhatIsSaid:
         assert "secret" not in record.getMessage()
         assert MESH == _share(url, mesh_hosts=text)
 
+    def test_what_is_set_stays(self, caplog: pytest.LogCaptureFixture) -> None:
+        """What is to be pasted keeps the hosts that are set already."""
+        say_withheld("http://reviews.prod/", ["sw8"], (".corp", "10.20.0.0/16"))
+        (said,) = caplog.messages
+        assert said.endswith("If it is: MESHTRACE_MESH_HOSTS=.corp,10.20.0.0/16,.prod")
+
     @pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "0.0.0.0"])  # noqa: S104 - not bound to
     def test_what_is_never_in_a_mesh(self, host: str, caplog: pytest.LogCaptureFixture) -> None:
         """Where no setting would help, none is named."""

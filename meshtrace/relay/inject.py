@@ -147,7 +147,7 @@ class OutboundRules:
             wanted = self._narrowed(snapshot, snapshot.fields(_MESH)).keys() - fields.keys()
             withheld = [name for name in wanted if format_of(name).isdisjoint(present)]
             if withheld and not self.policy.denies(strictest):
-                say_withheld(strictest, withheld)
+                say_withheld(strictest, withheld, self.policy.mesh_hosts)
         return sent
 
     def _narrowed(self, snapshot: Snapshot, fields: Mapping[str, str]) -> Mapping[str, str]:

@@ -56,7 +56,7 @@ def test_a_switch_can_be_off(value: str) -> None:
     ("environment", "said"),
     [
         pytest.param({"TRACER": "jaeger"}, "--tracer: invalid choice: 'jaeger'", id="a tracer"),
-        pytest.param({"SAMPLING": "all"}, "--sampling: invalid", id="sampling, no number"),
+        pytest.param({"SAMPLING": "all"}, "all is not a percentage", id="sampling, no number"),
         pytest.param({"SAMPLING": "101"}, "101 is not a percentage", id="sampling, too much"),
         pytest.param(
             {"SAMPLING": "nan"}, "nan is not a percentage", id="sampling, no number at all"

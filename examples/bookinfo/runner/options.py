@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from examples.bookinfo.runner import sidecars
+
+T = TypeVar("T", int, float)
 
 # The variable beside each flag that has one; a flag without a value is set by 1.
 VARIABLES = {
@@ -91,14 +94,18 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _percentage(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 100:  # noqa: PLR2004 - a percentage
-        raise argparse.ArgumentTypeError(f"{text} is not a percentage")
-    return value
+    return _number(text, float, 100, "a percentage")
 
 
 def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 1 << 16:
-        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return _number(text, int, (1 << 16) - 1, "a port")
+
+
+def _number(text: str, kind: type[T], most: float, what: str) -> T:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = kind(-1)
+    if not 0 <= value <= most:
+        raise argparse.ArgumentTypeError(f"{text} is not {what}")
     return value
