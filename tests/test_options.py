@@ -283,4 +283,4 @@ class TestTexts:
         """A setting may want an object of one class, and names it."""
         parse = options.instance_of(int)
         assert 5 == parse("setting", 5)
-        assert "not a int" == _refused(parse, "5")
+        assert "give a meshtrace.int(...)" == _refused(parse, "5")
