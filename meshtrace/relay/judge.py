@@ -125,6 +125,8 @@ def _judge_traceparent(value: str, accepted: Accepted) -> None:
 def _judge_tracestate(value: str, accepted: Accepted, rules: InboundRules) -> None:
     if not value:
         accepted.empty_tracestate = True
+    elif "tracestate" not in rules.vendor_names:
+        accepted.dropped["tracestate"] = "vendor data, which is not taken here"
     elif "traceparent" not in accepted.ids:
         accepted.dropped["tracestate"] = "no good traceparent beside it"
     elif len(value) > rules.limits.field:

@@ -75,8 +75,9 @@ class InboundRules:
         if settings.incoming == "ignore":
             trace_names = frozenset()
         elif settings.incoming == "ids":
-            trace_names &= ID_NAMES
-        self.vendor_names = trace_names - ID_NAMES
+            # An empty tracestate is not relayed, but tells which tracer is at work.
+            trace_names &= ID_NAMES | {"tracestate"}
+        self.vendor_names = trace_names - ID_NAMES if trusted else frozenset[str]()
         self.names = trace_names | user_names
         self.claimed = frozenset({"host"}).union(*map(format_of, self.names))
         self.prefixes = (

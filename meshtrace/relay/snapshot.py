@@ -101,6 +101,8 @@ class Snapshot:
         fields = dict(accepted.ids) if Share.IDS in share else {}
         if Share.VENDOR_DATA in share:
             fields.update(accepted.vendor_data)
+            if "traceparent" not in fields:
+                fields.pop("tracestate", None)
         if Share.USER_DATA in share:
             fields.update(self.user_data)
         if Share.AUTHORIZATION in share and accepted.authorization:

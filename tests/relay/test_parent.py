@@ -155,3 +155,11 @@ def test_whatever_was_accepted_has_a_parent(pairs: Pairs) -> None:
     carried = "".join([*accepted.ids.values(), accepted.future_traceparent or ""]).lower()
     assert (context.trace_id or "") in carried
     assert accepted.ids.get("x-request-id") == context.request_id
+
+
+def test_an_edge_service_sees_which_tracer_is_at_work() -> None:
+    """At the edge, too, an empty tracestate tells that W3C is alive; one with text stays behind."""
+    edge = InboundRules.of(incoming="ids")
+    assert FROM_W3C == from_carrier({**W3C, **B3, "tracestate": ""}, edge).remote_parent()
+    accepted = from_carrier({**W3C, "tracestate": "a=1"}, edge).accepted
+    assert ({}, ["tracestate"]) == (accepted.vendor_data, [*accepted.dropped])

@@ -43,7 +43,11 @@ def test_the_ids_are_these() -> None:
     ("options", "names"),
     [
         pytest.param({}, IDS | VENDOR_DATA, id="by default ids and vendor data, no user data"),
-        pytest.param({"incoming": "ids"}, IDS, id="incoming=ids: ids only"),
+        pytest.param(
+            {"incoming": "ids"},
+            IDS | {"tracestate"},
+            id="incoming=ids: ids, and tracestate to look at",
+        ),
         pytest.param({"incoming": "ignore"}, set(), id="incoming=ignore: nothing"),
         pytest.param(
             {"forward": "end-user,sw8-correlation"},
@@ -57,7 +61,7 @@ def test_the_ids_are_these() -> None:
         ),
         pytest.param(
             {"forward": "end-user,baggage.a", "incoming": "ids"},
-            IDS,
+            IDS | {"tracestate"},
             id="an edge service takes no user data in",
         ),
         pytest.param(

@@ -270,3 +270,11 @@ def test_the_parent_is_chosen_by_setting(parent: Parent, trace_id: str) -> None:
     snapshot = from_carrier(fields, InboundRules.of(parent=parent))
     assert trace_id == snapshot.remote_parent().trace_id
     assert fields == snapshot.fields(Share.MESH)
+
+
+def test_tracestate_goes_with_a_traceparent_only() -> None:
+    """A host that gets vendor data and no ids gets no tracestate."""
+    traceparent = "00-80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-01"
+    picked = [("traceparent", traceparent), ("tracestate", "a=1"), ("sw8", "1-x")]
+    snapshot = Snapshot(picked, InboundRules.of())
+    assert {"sw8": "1-x"} == snapshot.fields(Share.MESH & ~Share.IDS)
