@@ -192,13 +192,18 @@ def _judge_opaque(name: str, value: str, accepted: Accepted, rules: InboundRules
 
 
 def _fit(accepted: Accepted, rules: InboundRules) -> None:
-    """Leave out user data, then vendor data, then ids, by whole formats, until the rest fits."""
+    """
+    Leave out user data, then vendor data, then ids, until the rest fits.
+
+    The longest goes first, with its whole format.
+    """
     if not (accepted.vendor_data or accepted.user_data or rules.ids_may_not_fit):
         return
     kinds = (accepted.user_data, accepted.vendor_data, accepted.ids)
     length = sum(len(name) + len(value) for kind in kinds for name, value in kind.items())
     for kind in kinds:
         while kind and length > rules.limits.total:
-            for name in format_of(next(reversed(kind))) & kind.keys():
+            _, longest = max((len(value), name) for name, value in kind.items())
+            for name in format_of(longest) & kind.keys():
                 length -= len(name) + len(kind.pop(name))
                 accepted.dropped[name] = "more than all of it may be"
