@@ -30,6 +30,7 @@ _KUBERNETES = ("PORT", "SERVICE_")
 
 _configured = Settings()
 _authorization_wanted = False
+_change = object()
 
 
 def configure(**given: Unpack[Options]) -> None:
@@ -101,18 +102,24 @@ class Following(Generic[T]):
     def __init__(self, make: Callable[[Settings], T], own: Settings) -> None:
         self._make = make
         self._own = own
-        self.value = make(own)
         _following[id(self)] = self
+        self.work_out()
 
     def work_out(self) -> None:
         """Work it out again."""
-        self.value = self._make(self._own)
+        seen = None
+        while seen is not _change:
+            # Another thread may change the settings meanwhile.
+            seen = _change
+            self.value = self._make(self._own)
 
 
 _following: WeakValueDictionary[int, Following[Any]] = WeakValueDictionary()
 
 
 def _settings_changed() -> None:
+    global _change  # noqa: PLW0603 - a process has one configuration
+    _change = object()
     # The references are copied in one step: other threads make and drop clients meanwhile.
     for reference in _following.valuerefs():
         following = reference()

@@ -82,6 +82,8 @@ class Entered(AbstractContextManager[None]):
             before = self._tokens.pop().old_value
             if before is not Token.MISSING:
                 CURRENT.set(before)
+            elif kind is not GeneratorExit:
+                CURRENT.set(None)
 
 
 def leave(token: Token[Snapshot | None]) -> bool:

@@ -211,7 +211,10 @@ def _from_mapping(source: Mapping[Any, Any], rules: InboundRules) -> Snapshot:
     if isinstance(known, Snapshot):
         return known
     if _CAPTURED in source:
-        return from_carrier(source, _rules_for_captured(str(source[_CAPTURED])).value)
+        rules = _rules_for_captured(str(source[_CAPTURED])).value
+        return Snapshot(
+            [(name, value) for name, value in source.items() if name in rules.names], rules
+        )
     if isinstance(source.get("type"), str) and not isinstance(source.get("headers", ""), str):
         return from_asgi(source["headers"], rules)
     if "REQUEST_METHOD" in source or "wsgi.version" in source:

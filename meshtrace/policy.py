@@ -131,7 +131,11 @@ class HostPolicy:
 
     def _judge(self, host: str) -> Share:
         address = _address(host)
-        if not host or self._denied.contain(host, address):
+        resolved = None if address else _as_resolved(host)
+        denied = self._denied.contain(host, address) or (
+            resolved is not None and self._denied.contain(host, resolved)
+        )
+        if denied or not host:
             return Share.NOTHING
         in_mesh = self._in_mesh(host, address)
         share = Share.MESH if in_mesh else Share.IDS
@@ -197,6 +201,18 @@ def _address(name: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return mapped or address
+
+
+def _as_resolved(host: str) -> Address | None:
+    """Read an address as resolvers do, in any base and with parts left out (``0x7f.1``)."""
+    if not host[host.rfind(".") + 1 :][:1].isdecimal():
+        return None
+    import socket  # noqa: PLC0415 - slow to import, and rarely needed
+
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))
+    except OSError:
+        return None
 
 
 def _is_nowhere(address: Address) -> bool:

@@ -401,3 +401,24 @@ def test_everything_patchable_has_a_room() -> None:
         meshtrace.patch(name)
         meshtrace.unpatch(name)
     assert PATCHABLE
+
+
+def test_what_is_configured_while_a_room_is_made_reaches_it() -> None:
+    """No middleware and no client is left with settings that were replaced meanwhile."""
+    making, configured = threading.Event(), threading.Event()
+
+    def make(own: Settings) -> Settings:
+        resolved = resolve(own)
+        if not making.is_set():
+            making.set()
+            assert configured.wait(10)
+        return resolved
+
+    rooms: list[Following[Settings]] = []
+    thread = threading.Thread(target=lambda: rooms.append(Following(make, Settings())))
+    thread.start()
+    assert making.wait(10)
+    configure(deny_hosts="payments")
+    configured.set()
+    thread.join(10)
+    assert ("payments",) == rooms[0].value.deny_hosts

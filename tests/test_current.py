@@ -466,3 +466,13 @@ with meshtrace.use({CAME}):
     print(json.dumps(meshtrace.headers("{REVIEWS}")))
 """
     )
+
+
+def test_a_block_that_is_left_in_a_copy_of_its_context_is_left() -> None:
+    """Where nothing was ever set before, nothing is there after the block."""
+    block = meshtrace.use({"b3": "0"})
+    before = Context()
+    before.run(block.__enter__)
+    after = before.copy()
+    after.run(block.__exit__, None, None, None)
+    assert {} == after.run(meshtrace.headers, "http://reviews/")

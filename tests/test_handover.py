@@ -401,3 +401,13 @@ def test_forged_header() -> None:
     assert {} == _used(http({"meshtrace:user": "end-user", "end-user": "root"}))
     assert {} == _used(environ_of({"meshtrace:user": "end-user", "end-user": "root"}))
     assert {} == _used(pairs({"meshtrace:user": "end-user", "end-user": "root"}))
+
+
+def test_what_has_a_comma_comes_back_from_a_queue() -> None:
+    """Nothing in a captured dict was joined by a server."""
+    headers = [(b"x-request-id", b"a,b"), (b"sw8-x", b"0,1"), (b"b3", b"0")]
+    with meshtrace.use({"type": "http", "headers": headers}):
+        message = json.loads(json.dumps(meshtrace.capture()))
+    with meshtrace.use(message):
+        sent = meshtrace.headers("http://reviews/")
+    assert {"x-request-id": "a,b", "sw8-x": "0,1", "b3": "0"} == sent

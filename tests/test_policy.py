@@ -494,3 +494,18 @@ class TestWhatIsSaid:
         for url in ("http://a.prod/", "http://A.prod.:80/x", "https://b.prod/", "nothing", ""):
             say_withheld(url, ["sw8"])
         assert 3 == len(caplog.records)
+
+
+@pytest.mark.parametrize(
+    "host", ["2130706441", "0x7f000009", "127.9", "127.0.0.011", "10.9.1", "0xa090001"]
+)
+def test_an_address_is_denied_in_every_spelling(host: str) -> None:
+    """Resolvers take an address in other bases and with parts left out."""
+    assert Share.NOTHING == _share(f"http://{host}/", deny_hosts="127.0.0.9,10.9.0.0/16")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1.9", "1e100", "0x7f00000g"])
+def test_what_is_no_address_is_a_name(host: str) -> None:
+    """A label that begins with a digit makes no address."""
+    assert Share.IDS == _share(f"http://{host}/", deny_hosts="127.0.0.0/8")
+    assert Share.NOTHING == _share(f"http://{host}/", deny_hosts=host)

@@ -64,10 +64,9 @@ class MeshTraceWSGI:
         if snapshot is None or not isinstance(snapshot, Snapshot):
             rules = self._rules.value
             try:
-                snapshot = from_environ(environ, rules)
+                snapshot = environ[ENVIRON_KEY] = from_environ(environ, rules)
             except Exception:  # noqa: BLE001 - the request must be served
                 snapshot = self._arrivals.empty()
-            environ[ENVIRON_KEY] = snapshot
         elif CURRENT.get() is snapshot:
             # Nested: the outer one has done it.
             return self.app(environ, start_response)
@@ -149,11 +148,11 @@ def _echoing(start_response: StartResponse, echoed: tuple[str, str] | None) -> S
 
     def start(
         status: str,
-        headers: Iterable[tuple[str, str]],
+        response_headers: Iterable[tuple[str, str]],
         *args: Any,  # noqa: ANN401 - passed on as it came
         **kwargs: Any,  # noqa: ANN401 - passed on as it came
     ) -> Callable[[bytes], object]:
-        headers = [*headers]
+        headers = [*response_headers]
         if all(name.lower() != echoed[0] for name, _ in headers):
             headers.append(echoed)
         return start_response(status, headers, *args, **kwargs)

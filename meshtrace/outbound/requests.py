@@ -36,7 +36,7 @@ class _RememberingRequest(requests.PreparedRequest):
     """
 
     meshtrace_kind: ClassVar[type[requests.PreparedRequest]] = requests.PreparedRequest
-    meshtrace_sent: Sent
+    meshtrace_sent: Sent = Sent(())
 
     def copy(self) -> requests.PreparedRequest:
         """Copy the request, which now follows a redirect."""
@@ -52,7 +52,7 @@ class _RememberingRequest(requests.PreparedRequest):
         """
         plain = self.meshtrace_kind.__new__(self.meshtrace_kind)
         plain.__dict__.update(self.__dict__, headers=self.headers.copy())
-        _take_off(plain.headers, plain.__dict__.pop("meshtrace_sent"))
+        _take_off(plain.headers, plain.__dict__.pop("meshtrace_sent", Sent(())))
         return object.__new__, (self.meshtrace_kind,), plain.__getstate__()
 
 
@@ -60,19 +60,19 @@ class _RelayingSession(requests.Session):
     """A session that adds headers to what it sends."""
 
     meshtrace_kind: ClassVar[type[requests.Session] | None] = None
-    meshtrace_settings: Settings
-    _rules: Following[OutboundRules] | None
+    meshtrace_settings: Settings = Settings()
+    meshtrace_rules: Following[OutboundRules] | None = None
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own options
         """Send a prepared request, with the headers of the current request added."""
-        if self._rules is not None:
-            _relay(request, self._rules.value)
+        if self.meshtrace_rules is not None:
+            _relay(request, self.meshtrace_rules.value)
         return super().send(request, **kwargs)
 
     def meshtrace_follow(self, settings: Settings) -> None:
         """Set the settings of this session."""
         self.meshtrace_settings = settings
-        self._rules = None if disabled() else Following(OutboundRules, settings)
+        self.meshtrace_rules = None if disabled() else Following(OutboundRules, settings)
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = self.meshtrace_kind or type(self)
@@ -207,11 +207,15 @@ def _relay(request: object, rules: OutboundRules) -> None:
 
 def _take_off(headers: MutableMapping[str, Any], sent: Sent) -> None:
     """Leave the caller's own headers, but for what the caller has changed since."""
+    # What is gone was taken away on purpose, as requests does with Authorization on a redirect to
+    # another host: what it replaced does not come back.
+    gone = {name for name, _ in sent.fields if name not in headers}
     for name, value in sent.fields:
         if headers.get(name) == value:
             del headers[name]
     for name, value in sent.replaced.items():
-        headers.setdefault(name, value)
+        if name.lower() not in gone:
+            headers.setdefault(name, value)
 
 
 def _remember(request: requests.PreparedRequest, sent: Sent) -> None:
@@ -230,7 +234,9 @@ def _remembering(kind: Any) -> type[_RememberingRequest]:  # noqa: ANN401 - mypy
 
 @functools.cache
 def _relaying(kind: Any) -> type[_RelayingSession]:  # noqa: ANN401 - mypy: no Hashable
-    return type(kind.__name__, (_RelayingSession, kind), _members(kind))
+    # Below the session's own class, whose `send` may choose another host.
+    bases = (_RelayingSession,) if kind is requests.Session else (kind, _RelayingSession)
+    return type(kind.__name__, bases, _members(kind))
 
 
 def _members(kind: type) -> dict[str, Any]:

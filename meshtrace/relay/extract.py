@@ -48,6 +48,8 @@ class _FoldedSnapshot(Snapshot):
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         pairs = []
         for name, value in picked:
+            if not isinstance(value, str):
+                continue
             if "," in value and may_be_folded(name):
                 pairs += [(name, line.strip(" \t")) for line in value.split(",")]
             else:
@@ -62,9 +64,12 @@ class _EnvironSnapshot(_FoldedSnapshot):
 
     def _glance(self, picked: Sequence[Any]) -> Pairs | None:
         (_, _, _, shape), values = picked
-        if shape.matches("\n".join(values)):
-            return tuple(zip(shape.names, values))  # noqa: B905 - a value a name
-        return None
+        try:
+            good = shape.matches("\n".join(values))
+        except TypeError:
+            # Not all of it is text.
+            return None
+        return tuple(zip(shape.names, values)) if good else None  # noqa: B905 - a value a name
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         (keys, *_), values = picked
@@ -105,7 +110,8 @@ def from_environ(environ: Mapping[str, Any], rules: InboundRules) -> Snapshot:
     >>> from_environ({"HTTP_HOST": "shop", "HTTP_B3": "0,0"}, InboundRules.of()).accepted.ids
     {'b3': '0'}
     """
-    if rules.prefixes:
+    # Nothing but a dict is looked up in: what else there is may make up what is missing.
+    if rules.prefixes or type(environ) is not dict:
         named = ((rules.environ_name(key), value) for key, value in environ.items())
         return _FoldedSnapshot([(name, value) for name, value in named if name], rules)
     shape = rules.environ_shape

@@ -96,13 +96,14 @@ class OutboundRules:
             before: What was remembered of the same request object, already taken off *carrier*.
         """
         only_ids = snapshot.only_ids()
-        if (
-            only_ids is not None
-            and before is None
-            and self.policy.share(url) is _MESH
-            and snapshot.rules.claimed.isdisjoint(map(str.lower, carrier))
-        ):
-            return Sent(only_ids)
+        if only_ids is not None and before is None and self.policy.share(url) is _MESH:
+            try:
+                untouched = snapshot.rules.claimed.isdisjoint(map(str.lower, carrier))
+            except TypeError:
+                # Some clients take names in bytes.
+                untouched = False
+            if untouched:
+                return Sent(only_ids)
         return self._decide_with_care(snapshot, url, carrier, before)
 
     def fields(self, snapshot: Snapshot, url: str | None) -> dict[str, str]:
@@ -119,7 +120,7 @@ class OutboundRules:
     def _decide_with_care(
         self, snapshot: Snapshot, url: str | None, carrier: Mapping[str, str], before: Sent | None
     ) -> Sent:
-        present = {name.lower(): name for name in carrier}
+        present = {_lower(name): name for name in carrier}
         strictest = url or ""
         share = self.policy.share(_OUTSIDE if url is None else url)
         if "host" in present:
@@ -164,3 +165,7 @@ class OutboundRules:
             elif name == "baggage" and (kept := select_members(value, keys)):
                 narrowed[name] = kept
         return narrowed
+
+
+def _lower(name: str | bytes) -> str:
+    return (name.decode("latin-1") if isinstance(name, bytes) else name).lower()

@@ -79,10 +79,11 @@ class InboundRules:
             trace_names &= ID_NAMES | {"tracestate"}
         self.vendor_names = trace_names - ID_NAMES if trusted else frozenset[str]()
         self.names = trace_names | user_names
-        self.claimed = frozenset({"host"}).union(*map(format_of, self.names))
         self.prefixes = (
             tuple(name[:-1] for name in settings.forward if name[-1] == "*") if trusted else ()
         )
+        prefixed = {name for name in ID_NAMES if name.startswith(self.prefixes)}
+        self.claimed = frozenset({"host"}).union(*map(format_of, self.names | prefixed))
         self._byte_prefixes = tuple(prefix.encode("ascii") for prefix in self.prefixes)
         self._environ_prefixes = tuple(map(_environ_key, self.prefixes))
         self.asgi_names = {name.encode("ascii"): name for name in self.names}
@@ -108,7 +109,7 @@ class InboundRules:
     def environ_name(self, key: str) -> str | None:
         """Give the name under which a WSGI environ's key is picked, if it is."""
         known = self.environ_names.get(key)
-        if known is None and key.startswith(self._environ_prefixes):
+        if known is None and isinstance(key, str) and key.startswith(self._environ_prefixes):  # type: ignore[redundant-expr]  # an environ may hold anything
             return _user_name(key[len("HTTP_") :].replace("_", "-").lower())
         return known
 

@@ -463,6 +463,9 @@ class _Unreadable(dict[str, Any]):
         except KeyError:
             return default
 
+    def items(self) -> Any:  # noqa: ANN401 - as in dict
+        raise RuntimeError
+
     def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - as in dict
         if key.startswith("HTTP_"):
             raise RuntimeError(key)
@@ -508,3 +511,20 @@ def test_the_missing_half_is_said_once(caplog: pytest.LogCaptureFixture) -> None
 
 def _warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+def test_the_head_may_be_given_by_name() -> None:
+    """An application may name the arguments of start_response as PEP 3333 does."""
+
+    def app(_environ: WSGIEnvironment, start_response: Any) -> list[bytes]:  # noqa: ANN401 - by name
+        start_response(status="200 OK", response_headers=[("a", "b")])
+        return []
+
+    heads: list[list[tuple[str, str]]] = []
+
+    def start_response(status: str, response_headers: list[tuple[str, str]]) -> Any:  # noqa: ANN401 - write()
+        heads.append([("status", status), *response_headers])
+
+    wrapped = MeshTraceWSGI(app, response_header="x-request-id")
+    wrapped({"HTTP_X_REQUEST_ID": "r"}, start_response)
+    assert [[("status", "200 OK"), ("a", "b"), ("x-request-id", "r")]] == heads

@@ -1,5 +1,6 @@
 """The WSGI middleware, and what servers and clients put into an environ."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -59,14 +60,15 @@ def test_a_minimal_environ(environ: WSGIEnvironment, relayed: dict[str, str]) ->
 @pytest.mark.parametrize("value", [None, 0, b"0", ["0"], {"0": "0"}, True], ids=repr)
 def test_a_value_that_is_no_text(value: object) -> None:
     """A value that no server sends is not relayed; the request is served."""
-    assert "b3" not in _relayed({"HTTP_B3": value})
+    relayed = _relayed({"HTTP_B3": value, "HTTP_X_REQUEST_ID": "r"})
+    assert {"x-request-id": "r"} == relayed
 
 
 def test_odd_keys_beside_a_prefix() -> None:
     """The request is served where every key is looked at and some are no texts."""
     configure(forward="x-route-*")
     environ: dict[Any, Any] = {**environ_of(GOOD), 1: 2}
-    assert {} == _relayed(environ)
+    assert _relayed(environ_of(GOOD)) == _relayed(environ) != {}
 
 
 FOLDED = [
@@ -176,3 +178,28 @@ def test_any_text_whatsoever(headers: dict[str, str]) -> None:
     assert [] == [name for name, value in relayed.items() if value not in came[name]]
     assert [] == [value for value in relayed.values() if not (value.isascii() and value.strip())]
     assert [] == [value for value in relayed.values() if not value.replace("\t", "").isprintable()]
+
+
+def test_an_environ_that_makes_up_what_is_missing_stays_as_it_is() -> None:
+    """Looking for headers puts none into a mapping with defaults."""
+    seen: list[WSGIEnvironment] = []
+
+    def app(environ: WSGIEnvironment, _: StartResponse) -> list[bytes]:
+        seen.append({key: value for key, value in environ.items() if key.startswith("HTTP_")})
+        return []
+
+    MeshTraceWSGI(app)({"HTTP_B3": "0", "HTTP_X_REQUEST_ID": "r"}, ignore_head)
+    MeshTraceWSGI(app)(defaultdict(str, HTTP_SW8="1-x"), ignore_head)
+    assert {"HTTP_SW8": "1-x"} == seen[1]
+
+
+def test_an_environ_that_takes_nothing_is_served() -> None:
+    """An environ that cannot be written costs the context, not the request."""
+
+    class Closed(dict[str, Any]):
+        def __setitem__(self, key: str, value: object) -> None:
+            raise TypeError(key)
+
+    assert [b"served"] == list(
+        MeshTraceWSGI(lambda _environ, _start: [b"served"])(Closed(HTTP_B3="0"), ignore_head)
+    )

@@ -298,3 +298,9 @@ def test_a_comma_of_the_server(name: str) -> None:
 def test_whether_a_field_is_echoed(echoed: str, *, echoes: bool) -> None:
     """The middlewares look here whether a response gets a field."""
     assert echoes is InboundRules.of(response_header=echoed).echoes
+
+
+def test_ids_by_a_prefix_are_claimed_with_their_format() -> None:
+    """A call that has one of a format's names is not an untouched one, however the ids came in."""
+    rules = InboundRules.of(trace_fields="traceparent", forward="x-b3-*")
+    assert {"b3", "x-b3-flags"} <= rules.claimed
