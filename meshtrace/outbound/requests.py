@@ -132,18 +132,22 @@ def patch() -> None:
     notices.client_ready("requests")
     if not _is_installed():
         _install(requests.Session.send)
+    if requests.Session.prepare_request not in _originals:
+        _install_for_mocks(requests.Session.prepare_request)
 
 
 def unpatch() -> None:
     """Undo `patch`; where somebody has wrapped it since, it stays in place and does nothing."""
     global _active  # noqa: PLW0603 - a class is patched once in a process
     _active = False
-    if requests.Session.send in _originals:
-        requests.Session.send = _originals.pop(requests.Session.send)  # type: ignore[method-assign]  # that is what patching is
+    for name in ("send", "prepare_request"):
+        method = getattr(requests.Session, name)
+        if method in _originals:
+            setattr(requests.Session, name, _originals.pop(method))
 
 
 _active = False
-_originals: dict[Callable[..., Any], SendMethod] = {}
+_originals: dict[Callable[..., Any], Callable[..., Any]] = {}
 
 
 def _is_installed() -> bool:
@@ -172,6 +176,24 @@ def _install(original: SendMethod) -> None:
 
     _originals[send] = original
     requests.Session.send = send  # type: ignore[method-assign]  # that is what patching is
+
+
+def _install_for_mocks(original: Callable[..., requests.PreparedRequest]) -> None:
+    rules = Following(OutboundRules, Settings())
+
+    # A mock that was imported before `patch` sends by the method it found then, past ours; what it
+    # is asked about are the headers of the request.
+    @functools.wraps(original, updated=())
+    def prepare_request(
+        self: requests.Session, request: requests.Request
+    ) -> requests.PreparedRequest:
+        prepared = original(self, request)
+        if _active and not (_is_installed() or isinstance(self, _RelayingSession)):
+            _relay(prepared, rules.value)
+        return prepared
+
+    _originals[prepare_request] = original
+    requests.Session.prepare_request = prepare_request  # type: ignore[method-assign]  # that is what patching is
 
 
 def _relay(request: object, rules: OutboundRules) -> None:

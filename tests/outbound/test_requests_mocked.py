@@ -75,6 +75,18 @@ class TestRequestsMock:
             assert "mocked" == requests.get(URL, timeout=1).text
         assert patched is requests.Session.send
 
+    def test_it_shows_the_fields_of_what_was_patched_before(self) -> None:
+        """A mocker that sends by the method it found when it was imported shows the fields."""
+        meshtrace.patch()
+        with requests_mock.Mocker() as mocker, meshtrace.use(IDS):
+            mocker.get(URL, [{"status_code": 302, "headers": {"Location": "/there"}}])
+            mocker.get(f"{URL}there", text="mocked")
+            assert "mocked" == requests.get(URL, timeout=1).text
+            meshtrace.unpatch()
+            requests.get(URL, timeout=1)
+        sent = [_ours(request.headers) for request in mocker.request_history]
+        assert ([IDS] * 2, [{}] * 2) == (sent[:2], sent[2:])
+
     def test_imported_after_the_patch(self) -> None:
         """Imported when requests is patched already, it shows the fields of patched sessions."""
         code = (
