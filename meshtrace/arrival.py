@@ -41,8 +41,7 @@ class Arrivals:
     """
 
     def __init__(self, settings: Settings | None, options: Options) -> None:
-        own = Settings(**options)
-        self.rules = Following(InboundRules, own.over(settings) if settings else own)
+        self.rules = Following(InboundRules, Settings.of(settings, options))
         self.off = disabled()
 
     def empty(self) -> Snapshot:

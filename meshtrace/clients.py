@@ -36,12 +36,12 @@ def wrap(client: C, *, settings: Settings | None = None, **options: Unpack[Optio
     >>> import requests
     >>> session = wrap(requests.Session(), deny_hosts="api.example.com")
     """
-    own = Settings(**options)
+    own = Settings.of(settings, options)
     for kind in type(client).__mro__:
         library = kind.__module__.partition(".")[0]
         if library in PATCHABLE and isinstance(client, _room(library).CLIENT):
             if not disabled():
-                _room(library).wrap(client, own.over(settings) if settings else own)
+                _room(library).wrap(client, own)
             return client
     raise TypeError(
         f"cannot wrap {type(client).__name__}; "

@@ -176,6 +176,17 @@ class Settings(Value):
         read = {name: _PARSERS[name](name, value) for name, value in given.items()}
         self.hold(**{**DEFAULTS, **read}, given=frozenset(given))
 
+    @classmethod
+    def of(cls, settings: "Settings | None", options: Options) -> "Settings":
+        """
+        Give the settings of one middleware or client: its keyword options, over ready ones.
+
+        >>> Settings.of(Settings(incoming="ids"), {"forward": "end-user"}).incoming
+        'ids'
+        """
+        own = cls(**options)
+        return own.over(settings) if settings else own
+
     def over(self, lower: "Settings") -> Self:
         """
         Lay these settings over others: what is given here stands, deny lists add up.

@@ -97,8 +97,7 @@ class Session(_RelayingSession):
 
     def __init__(self, *, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         super().__init__()
-        own = Settings(**options)
-        self.meshtrace_follow(own.over(settings) if settings else own)
+        self.meshtrace_follow(Settings.of(settings, options))
         notices.client_ready("requests")
 
 

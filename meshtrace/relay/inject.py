@@ -11,7 +11,7 @@ from types import MappingProxyType
 from meshtrace.configuration import resolve
 from meshtrace.formats.baggage import select_members
 from meshtrace.policy import HostPolicy, Share, say_withheld
-from meshtrace.relay.rules import format_of
+from meshtrace.relay.rules import Forward, format_of
 from meshtrace.relay.snapshot import Pairs, Snapshot
 from meshtrace.settings import Settings
 
@@ -77,7 +77,7 @@ class OutboundRules:
         self._replace = settings.on_conflict == "replace"
         # A client's own list narrows what it sends; elsewhere, what the middleware took in is what
         # goes out.
-        self._forward = own.forward if "forward" in own.given else None
+        self._forward = Forward(own.forward) if "forward" in own.given else None
 
     def decide(
         self,
@@ -153,17 +153,18 @@ class OutboundRules:
 
     def _narrowed(self, snapshot: Snapshot, fields: Mapping[str, str]) -> Mapping[str, str]:
         user_data = snapshot.user_data
-        if self._forward is None or not user_data:
+        forward = self._forward
+        if forward is None or not user_data:
             return fields
-        names = {name for name in self._forward if name[-1] != "*"}
-        prefixes = tuple(name[:-1] for name in self._forward if name[-1] == "*")
-        keys = {name.partition(".")[2] for name in names if name.startswith("baggage.")}
         narrowed = {}
         for name, value in fields.items():
-            if name not in user_data or name in names or name.startswith(prefixes):
+            if name not in user_data or name.startswith(forward.prefixes):
                 narrowed[name] = value
-            elif name == "baggage" and (kept := select_members(value, keys)):
-                narrowed[name] = kept
+            elif name == "baggage" and forward.baggage_keys is not None:
+                if kept := select_members(value, forward.baggage_keys):
+                    narrowed[name] = kept
+            elif name in forward.names:
+                narrowed[name] = value
         return narrowed
 
 

@@ -9,7 +9,7 @@ from meshtrace.names import is_field_name, is_never_forwarded
 from meshtrace.relay.shapes import EnvironShape, Shapes
 from meshtrace.settings import Options, Settings
 
-__all__ = ["ID_NAMES", "TRACE_NAMES", "InboundRules", "format_of", "may_be_folded"]
+__all__ = ["ID_NAMES", "TRACE_NAMES", "Forward", "InboundRules", "format_of", "may_be_folded"]
 
 ID_NAMES = frozenset({"traceparent", *b3.FIELDS, *vendor.ID_FIELDS})
 """The fields that are ids: any host may have them."""
@@ -27,6 +27,31 @@ _LONGEST_IDS = 1024
 More than traceparent and B3 can take together, with the names of all ids; x-request-id and
 Datadog's three have limits of their own.
 """
+
+
+class Forward:
+    """
+    What the setting ``forward`` names.
+
+    Args:
+        entries: The setting.
+
+    Attributes:
+        names: Whole names.
+        prefixes: Beginnings of names.
+        baggage_keys: The keys of ``baggage`` to keep; None keeps all.
+
+    >>> forward = Forward(("end-user", "x-route-*", "baggage.tenant"))
+    >>> sorted(forward.names), forward.prefixes, sorted(forward.baggage_keys)
+    (['baggage', 'end-user'], ('x-route-',), ['tenant'])
+    """
+
+    def __init__(self, entries: tuple[str, ...]) -> None:
+        keys = {name.partition(".")[2] for name in entries if name.startswith("baggage.")}
+        names = {name for name in entries if name[-1] != "*" and not name.startswith("baggage.")}
+        self.baggage_keys = None if "baggage" in names else frozenset(keys)
+        self.names = names | {"baggage"} if keys else names
+        self.prefixes = tuple(name[:-1] for name in entries if name[-1] == "*")
 
 
 class InboundRules:
@@ -64,14 +89,12 @@ class InboundRules:
         self.ids_may_not_fit = longest > self.limits.total
         trusted = settings.incoming == "trust"
         trace_names = _trace_names(settings.trace_fields)
-        user_names = {name for name in settings.forward if name[-1] != "*"} if trusted else set()
-        keys = {name.partition(".")[2] for name in user_names if name.startswith("baggage.")}
-        self.baggage_keys = None if "baggage" in user_names else frozenset(keys)
-        user_names = {name for name in user_names if not name.startswith("baggage.")}
-        if keys:
-            user_names.add("baggage")
+        forward = Forward(settings.forward if trusted else ())
+        self.baggage_keys = forward.baggage_keys
+        self.prefixes = forward.prefixes
+        user_names = forward.names
         if trusted and authorization_wanted():
-            user_names.add("authorization")
+            user_names |= {"authorization"}
         if settings.incoming == "ignore":
             trace_names = frozenset()
         elif settings.incoming == "ids":
@@ -79,9 +102,6 @@ class InboundRules:
             trace_names &= ID_NAMES | {"tracestate"}
         self.vendor_names = trace_names - ID_NAMES if trusted else frozenset[str]()
         self.names = trace_names | user_names
-        self.prefixes = (
-            tuple(name[:-1] for name in settings.forward if name[-1] == "*") if trusted else ()
-        )
         prefixed = {name for name in ID_NAMES if name.startswith(self.prefixes)}
         self.claimed = frozenset({"host"}).union(*map(format_of, self.names | prefixed))
         self._byte_prefixes = tuple(prefix.encode("ascii") for prefix in self.prefixes)
