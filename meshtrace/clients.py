@@ -1,4 +1,4 @@
-"""The verbs for client libraries: a library's own file is loaded when the library is."""
+"""The verbs, by name: what a name stands for is loaded when its library is."""
 
 import functools
 import importlib
@@ -9,12 +9,24 @@ from typing import TypeVar, Unpack
 from meshtrace import imports, notices
 from meshtrace.configuration import disabled, resolve
 from meshtrace.errors import ConfigurationError
-from meshtrace.options import PATCHABLE
+from meshtrace.options import CLIENTS, DEFAULT_PATCHES, PATCHABLE
 from meshtrace.settings import Options, Settings
 
-__all__ = ["patch", "unpatch", "wrap"]
+__all__ = ["patch", "patched", "unpatch", "wrap"]
 
 C = TypeVar("C")
+
+_ROOMS = {
+    **{name: f"outbound.{name.replace('.', '_')}" for name in CLIENTS},
+    "concurrent.futures": "concurrency.futures",
+    "threading": "concurrency.threads",
+    "gevent": "concurrency.greenlets",
+    "celery": "concurrency.celery",
+}
+_WAITING_FOR = {"urllib": "urllib.request"}
+"""The module whose import makes a name's room useful, where it is not of that name."""
+
+_patched: set[str] = set()
 
 
 def wrap(client: C, *, settings: Settings | None = None, **options: Unpack[Options]) -> C:
@@ -22,30 +34,32 @@ def wrap(client: C, *, settings: Settings | None = None, **options: Unpack[Optio
     Make one client add the current request's headers to every call.
 
     Args:
-        client: A `requests.Session`.
+        client: A session of requests or aiohttp, a client of httpx or httpx2, a pool manager or a
+            pool of urllib3, an opener of ``urllib.request``, a connection of ``http.client``, a
+            channel of gRPC.
         settings: Settings made elsewhere.
         options: See `meshtrace.Settings`.
 
     Returns:
-        *client* itself.
+        *client* itself; for a channel of gRPC, which cannot be changed, one that goes through it.
 
     Raises:
         ConfigurationError: An option is not valid.
-        TypeError: *client* is of no library that can be wrapped.
+        TypeError: *client* is of no library that can be wrapped, or a channel of ``grpc.aio``,
+            which takes its interceptors when it is made.
 
     >>> import requests
     >>> session = wrap(requests.Session(), deny_hosts="api.example.com")
     """
     own = Settings.of(settings, options)
     for kind in type(client).__mro__:
-        library = kind.__module__.partition(".")[0]
-        if library in PATCHABLE and isinstance(client, _room(library).CLIENT):
-            if not disabled():
-                _room(library).wrap(client, own)
-            return client
+        for name in CLIENTS:
+            if _is_of(kind, name) and isinstance(client, _room(name).CLIENT):
+                wrapped: C = client if disabled() else _room(name).wrap(client, own)
+                return wrapped
     raise TypeError(
         f"cannot wrap {type(client).__name__}; "
-        f"what can be wrapped: a client of {', '.join(PATCHABLE)}. "
+        f"what can be wrapped: a client of {', '.join(CLIENTS)}. "
         "For any other client: meshtrace.headers(url)"
     )
 
@@ -67,8 +81,12 @@ def patch(*names: str) -> None:
     """
     for name in _checked("patch", names) or _default():
         if not disabled():
-            notices.client_ready(name)
-            imports.when_imported(name, functools.partial(_patch_loaded, name))
+            _patched.add(name)
+            if name in CLIENTS:
+                notices.client_ready(name)
+            imports.when_imported(
+                _WAITING_FOR.get(name, name), functools.partial(_patch_loaded, name)
+            )
 
 
 def unpatch(*names: str) -> None:
@@ -82,9 +100,20 @@ def unpatch(*names: str) -> None:
         ConfigurationError: A name is not one that can be patched.
     """
     for name in _checked("unpatch", names) or PATCHABLE:
-        imports.forget(name)
-        if f"meshtrace.outbound.{name}" in sys.modules:
+        _patched.discard(name)
+        imports.forget(_WAITING_FOR.get(name, name))
+        if f"meshtrace.{_ROOMS[name]}" in sys.modules:
             _room(name).unpatch()
+
+
+def patched() -> tuple[str, ...]:
+    """
+    Name what `patch` has patched, or will when it is loaded.
+
+    >>> patched()
+    ()
+    """
+    return tuple(name for name in PATCHABLE if name in _patched)
 
 
 def _patch_loaded(name: str) -> None:
@@ -95,7 +124,12 @@ def _patch_loaded(name: str) -> None:
 
 
 def _room(name: str) -> ModuleType:
-    return importlib.import_module(f"meshtrace.outbound.{name}")
+    return importlib.import_module(f"meshtrace.{_ROOMS[name]}")
+
+
+def _is_of(kind: type, name: str) -> bool:
+    module = kind.__module__
+    return module == name or module.startswith(f"{name}.")
 
 
 def _checked(verb: str, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,4 +142,5 @@ def _checked(verb: str, names: tuple[str, ...]) -> tuple[str, ...]:
 def _default() -> tuple[str, ...]:
     changes = resolve(Settings()).patch
     removed = {name[1:] for name in changes if name[0] == "-"}
-    return tuple(name for name in (*PATCHABLE, *changes) if name[0] != "-" and name not in removed)
+    wanted = (*DEFAULT_PATCHES, *changes)
+    return tuple(name for name in wanted if name[0] != "-" and name not in removed)

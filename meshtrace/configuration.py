@@ -18,7 +18,15 @@ from meshtrace.errors import ConfigurationError
 from meshtrace.options import nearest
 from meshtrace.settings import DEFAULTS, Options, Settings
 
-__all__ = ["Following", "authorization_wanted", "configure", "disabled", "resolve"]
+__all__ = [
+    "Following",
+    "authorization_wanted",
+    "configure",
+    "disabled",
+    "join_by_default",
+    "resolve",
+    "sources",
+]
 
 T = TypeVar("T")
 
@@ -30,6 +38,7 @@ _KUBERNETES = ("PORT", "SERVICE_")
 
 _configured = Settings()
 _authorization_wanted = False
+_joining = False
 _change = object()
 
 
@@ -67,10 +76,49 @@ def resolve(own: Settings, environ: Mapping[str, str] | None = None) -> Settings
     global _authorization_wanted  # noqa: PLW0603 - a process has one configuration
     variables = os.environ if environ is None else environ
     resolved = own.over(_configured).over(_from_environment(variables))
+    if (_joining or resolved.spans) and "own_spans" not in resolved.given:
+        resolved = Settings(own_spans="join").over(resolved)
     if resolved.authorization_hosts and not _authorization_wanted:
         _authorization_wanted = True
         _settings_changed()
     return resolved
+
+
+def sources(own: Settings, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """
+    Tell where each setting comes from, as `resolve` fills it in.
+
+    Args:
+        own: The settings given where they are used.
+        environ: The variables; None means ``os.environ``.
+
+    >>> sources(Settings(), {"MESHTRACE_FORWARD": "end-user"})["forward"]
+    'MESHTRACE_FORWARD'
+    """
+    variables = os.environ if environ is None else environ
+    from_environment = _from_environment(variables)
+    resolved = resolve(own, variables)
+    found = {}
+    for name, default in DEFAULTS.items():
+        places = (
+            (own, "code"),
+            (_configured, "configure()"),
+            (from_environment, _PREFIX + name.upper()),
+        )
+        where = [place for settings, place in places if name in settings.given]
+        if not where:
+            # One setting may imply another.
+            where = ["default" if getattr(resolved, name) == default else "implied"]
+        found[name] = " and ".join(where if name == "deny_hosts" else where[:1])
+    return found
+
+
+def join_by_default() -> None:
+    """Let spans of one's own join where ``own_spans`` says nothing, from now on."""
+    global _joining  # noqa: PLW0603 - a process has one configuration
+    if not _joining:
+        _joining = True
+        _settings_changed()
 
 
 def authorization_wanted() -> bool:

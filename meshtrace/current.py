@@ -6,7 +6,6 @@ empty context and would lose ours, and a remote parent that we attached there wo
 of its instrumentations.
 """
 
-import functools
 import logging
 import os
 from collections.abc import Callable
@@ -16,14 +15,12 @@ from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
 from meshtrace import notices
-from meshtrace.configuration import Following, disabled
+from meshtrace.configuration import disabled
 from meshtrace.context import TraceContext
 from meshtrace.errors import ConfigurationError
 from meshtrace.names import is_field_name, is_never_forwarded
-from meshtrace.relay.inject import OutboundRules
 from meshtrace.relay.rules import TRACE_NAMES
 from meshtrace.relay.snapshot import Snapshot
-from meshtrace.settings import Settings
 
 __all__ = [
     "CURRENT",
@@ -31,7 +28,6 @@ __all__ = [
     "Stepwise",
     "current",
     "detached",
-    "headers",
     "leave",
     "set_header",
 ]
@@ -119,36 +115,14 @@ def current() -> TraceContext:
     return TraceContext() if snapshot is None else snapshot.remote_parent()
 
 
-def headers(url: str | None = None) -> dict[str, str]:
-    """
-    Give the headers to put on one call, for a client that meshtrace does not know.
-
-    Args:
-        url: Where the call goes, absolute. Without it the host cannot be judged, and gets what a
-            host outside the mesh gets.
-
-    Returns:
-        A new dict, names in lower case; empty outside any request.
-
-    >>> headers("http://reviews:9080/reviews/0")
-    {}
-    """
-    notices.client_ready("headers()")
-    snapshot = CURRENT.get()
-    if snapshot is None or disabled():
-        return {}
-    # A URL object of some client's is as good as its text.
-    return _outbound_rules().value.fields(snapshot, None if url is None else str(url))
-
-
 def set_header(name: str, value: str) -> None:
     """
     Set a field of user data, such as ``end-user``, on the calls made for this request.
 
     It goes to hosts of the mesh. Threads and tasks of the same request see it, so a synchronous
     dependency may set it. A value that is too long or not visible ASCII is dropped with a warning;
-    an empty one takes the field away. Outside any request there is nothing to set it for: one
-    warning.
+    an empty one takes the field away. Outside any request, or when it has ended, there is nothing
+    to set it for: one warning.
 
     Args:
         name: The header's name.
@@ -172,20 +146,15 @@ def set_header(name: str, value: str) -> None:
         if refused:
             raise ConfigurationError(f"set_header({name!r}): {reason}")
     snapshot = CURRENT.get()
-    if snapshot is not None:
+    if snapshot is not None and not snapshot.ended:
         snapshot.set_own(lower, value)
     elif not disabled():
         notices.once(
             logging.WARNING,
             "set_header outside",
-            "meshtrace: set_header(%r, ...) outside any request; not sent",
+            "meshtrace: set_header(%r, ...) outside any request, or after it ended; not sent",
             name,
         )
-
-
-@functools.cache
-def _outbound_rules() -> Following[OutboundRules]:
-    return Following(OutboundRules, Settings())
 
 
 def detached() -> AbstractContextManager[None]:
@@ -227,6 +196,9 @@ class Stepwise:
         finally:
             self._inside = CURRENT.get()
             CURRENT.reset(token)
+
+    def end(self) -> None:
+        """Note that there are no more steps."""
 
 
 def _forget_in_child() -> None:

@@ -19,9 +19,9 @@ from meshtrace.current import CURRENT, Entered, Stepwise, leave
 from meshtrace.formats import b3, w3c
 from meshtrace.names import is_field_name, is_never_forwarded
 from meshtrace.policy import Share
-from meshtrace.relay.extract import ENVIRON_KEY, SCOPE_KEY, from_asgi, from_carrier, from_environ
+from meshtrace.relay.extract import from_asgi, from_carrier, from_environ
 from meshtrace.relay.rules import ID_NAMES, InboundRules
-from meshtrace.relay.snapshot import Snapshot
+from meshtrace.relay.snapshot import Kept, Snapshot
 from meshtrace.settings import Settings
 
 __all__ = ["capture", "carry", "use"]
@@ -78,18 +78,31 @@ def use(source: object) -> AbstractContextManager[None]:
     '463ac35c9f6413ad'
     """
     snapshot = _snapshot_of(source)
-    return Entered(None if disabled() else snapshot)
+    if disabled():
+        return Entered(None)
+    return _entered(snapshot)
+
+
+def _entered(snapshot: Snapshot | None) -> Entered:
+    if snapshot is not None and snapshot.rules.joins:
+        from meshtrace.otel.slot import Joined  # noqa: PLC0415 - loads OpenTelemetry
+
+        return Joined(snapshot)
+    return Entered(snapshot)
 
 
 def carry(fn: F) -> F:
     """
     Take the current request along into *fn*, for a thread, a greenlet, a callback.
 
-    The context is set and undone around each call, so a pool's thread keeps nothing. Works for
-    functions, coroutine functions, generator functions and asynchronous generator functions.
+    The context is set and undone around each call, so a pool's thread keeps nothing, and a thread
+    that has a context already gets it back. User data goes along, also when the request has ended
+    by the time of the call.
 
     Args:
-        fn: What will be called elsewhere.
+        fn: What will be called elsewhere: a function, a coroutine function, a generator function or
+            an asynchronous generator function; plain, bound, partial, or the ``__call__`` of an
+            object. What comes of it is of the same kind.
 
     Raises:
         TypeError: *fn* cannot be called.
@@ -102,15 +115,17 @@ def carry(fn: F) -> F:
     if not callable(fn):
         raise TypeError(f"carry({type(fn).__name__}): give a function")
     snapshot = CURRENT.get()
+    if snapshot is not None and not snapshot.ended:
+        snapshot = Kept(snapshot)
 
     @functools.wraps(fn)
     def call(*args: object, **kwargs: object) -> object:
-        with Entered(snapshot):
+        with _entered(snapshot):
             return fn(*args, **kwargs)
 
     @functools.wraps(fn)
     async def call_async(*args: object, **kwargs: object) -> object:
-        with Entered(snapshot):
+        with _entered(snapshot):
             return await fn(*args, **kwargs)
 
     @functools.wraps(fn)
@@ -123,14 +138,16 @@ def carry(fn: F) -> F:
 
     import inspect  # noqa: PLC0415 - slow to import, and rarely needed
 
-    if inspect.iscoroutinefunction(fn):
-        carried: Callable[..., Any] = call_async
-    elif inspect.isgeneratorfunction(fn):
-        carried = generate
-    elif inspect.isasyncgenfunction(fn):
-        carried = generate_async
-    else:
-        carried = call
+    carried: Callable[..., Any] = call
+    # Calling a class makes an object, whatever calling that object does.
+    called = None if isinstance(fn, type) else getattr(fn, "__call__", None)  # noqa: B004 - that method
+    for kind_of, wrapper in (
+        (inspect.iscoroutinefunction, call_async),
+        (inspect.isgeneratorfunction, generate),
+        (inspect.isasyncgenfunction, generate_async),
+    ):
+        if kind_of(fn) or kind_of(called):
+            carried = wrapper
     return cast("F", carried)
 
 
@@ -147,8 +164,8 @@ class _CarriedGenerator(Generator[Any, Any, Any]):
     def throw(self, *error: Any) -> object:  # noqa: ANN401 - the three spellings of Generator.throw
         return self._steps.run(self._generator.throw, *error)
 
-    def close(self) -> None:
-        self._steps.run(self._generator.close)
+    def close(self) -> Any:  # noqa: ANN401 - since Python 3.13, what the generator returns
+        return self._steps.run(self._generator.close)
 
 
 class _CarriedAsyncGenerator(AsyncGenerator[Any, Any]):
@@ -177,8 +194,10 @@ class _CarriedAsyncGenerator(AsyncGenerator[Any, Any]):
 
 
 def _snapshot_of(source: object) -> Snapshot | None:
-    if source is None or isinstance(source, Snapshot):
-        return source
+    if source is None:
+        return None
+    if isinstance(source, Snapshot):
+        return Kept(source)
     carrier = _spelled(source) if isinstance(source, TraceContext) else _carrier_of(source)
     if isinstance(carrier, str | bytes) or not isinstance(carrier, Iterable):
         raise TypeError(
@@ -201,15 +220,24 @@ def _carrier_of(source: object) -> object:
         inner = getattr(source, attribute, None)
         if isinstance(inner, Mapping):
             return inner
+    if isinstance(source, Mapping) and _known(source):
+        # aiohttp's request is a mapping of what the application keeps in it.
+        return source
     carrier = getattr(source, "headers", source)
     items = None if isinstance(carrier, Mapping) else getattr(carrier, "items", None)
     return items() if callable(items) else carrier
 
 
+def _known(source: Mapping[Any, Any]) -> Snapshot | None:
+    """Find what a middleware has left, under whichever key its framework wants."""
+    return next((value for value in source.values() if isinstance(value, Snapshot)), None)
+
+
 def _from_mapping(source: Mapping[Any, Any], rules: InboundRules) -> Snapshot:
-    known = source.get(SCOPE_KEY) or source.get(ENVIRON_KEY)
-    if isinstance(known, Snapshot):
-        return known
+    known = _known(source)
+    if known is not None:
+        # Who still has the request is given all of it.
+        return Kept(known)
     if _CAPTURED in source:
         rules = _rules_for_captured(str(source[_CAPTURED])).value
         return Snapshot(

@@ -16,14 +16,19 @@ if TYPE_CHECKING:
 
 __all__ = ["forget", "when_imported"]
 
-_waiting: dict[str, Callable[[], None]] = {}
+_waiting: dict[str, dict[object, Callable[[], None]]] = {}
 
 
-def when_imported(module: str, then: Callable[[], None]) -> None:
+def when_imported(module: str, then: Callable[[], None], *, waiter: object = None) -> None:
     """
     Call *then* now if *module* is loaded, else right after it is loaded for the first time.
 
     Nothing is imported here.
+
+    Args:
+        module: Its full name.
+        then: What to do; it must not raise.
+        waiter: Who waits; of one waiter the last call counts.
 
     >>> when_imported("sys", lambda: print("loaded"))
     loaded
@@ -31,14 +36,14 @@ def when_imported(module: str, then: Callable[[], None]) -> None:
     if module in sys.modules:
         then()
         return
-    _waiting[module] = then
+    _waiting.setdefault(module, {})[waiter] = then
     if _FINDER not in sys.meta_path:
         sys.meta_path.insert(0, _FINDER)
 
 
-def forget(module: str) -> None:
+def forget(module: str, *, waiter: object = None) -> None:
     """Do not wait for *module* any longer."""
-    _waiting.pop(module, None)
+    _waiting.get(module, {}).pop(waiter, None)
 
 
 class _Finder:
@@ -47,7 +52,7 @@ class _Finder:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname not in _waiting:
+        if not _waiting.get(fullname):
             return None
         for finder in sys.meta_path:
             if finder is self or not hasattr(finder, "find_spec"):
@@ -76,8 +81,12 @@ class _Loader:
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         self._loader.exec_module(module)
-        then = _waiting.pop(module.__name__, None)
-        if then is not None:
+        waiters = _waiting.pop(module.__name__, {})
+        package, _, name = module.__name__.rpartition(".")
+        if waiters and package in sys.modules:
+            # As Python does next: whoever waited may write `import package.name`.
+            setattr(sys.modules[package], name, module)
+        for then in waiters.values():
             then()
 
     def __getattr__(self, name: str) -> object:

@@ -12,7 +12,9 @@ __all__ = [
     "client_ready",
     "client_sent_without_context",
     "fault",
+    "middleware_ready",
     "once",
+    "ready",
     "request_came",
     "request_ended_with_ids",
     "reset",
@@ -26,6 +28,7 @@ _MOST = 500
 _said: set[object] = set()
 _clients: list[str] = []
 _came = False
+_middleware_ready = False
 
 
 def once(level: int, key: object, message: str, *args: object) -> None:
@@ -61,6 +64,21 @@ def client_ready(name: str) -> None:
         _clients.append(name)
 
 
+def ready() -> tuple[str, ...]:
+    """Give what `client_ready` was told, in order."""
+    return tuple(_clients)
+
+
+def middleware_ready() -> None:
+    """
+    Note that a middleware will be there before the first request.
+
+    A call before it, or in a process that serves none, is then no sign of a missing half.
+    """
+    global _middleware_ready  # noqa: PLW0603 - a process has one such fact
+    _middleware_ready = True
+
+
 def request_came(settings: object) -> None:
     """
     Note that a middleware runs; at the first request, say what is on.
@@ -92,7 +110,7 @@ def client_sent_without_context() -> None:
     """Note a call outside any request: half is missing if no middleware ever ran."""
     if not _came:
         once(
-            logging.WARNING,
+            logging.INFO if _middleware_ready else logging.WARNING,
             "no middleware",
             "meshtrace: a call went out without trace headers: no middleware ever ran here. "
             "Add app.add_middleware(MeshTrace), "
@@ -103,7 +121,7 @@ def client_sent_without_context() -> None:
 
 def reset() -> None:
     """Forget everything: as after a start. For tests."""
-    global _came  # noqa: PLW0603 - a process has one such fact
-    _came = False
+    global _came, _middleware_ready  # noqa: PLW0603 - a process has one of each
+    _came = _middleware_ready = False
     _said.clear()
     _clients.clear()

@@ -14,10 +14,13 @@ from meshtrace.errors import ConfigurationError
 from meshtrace.names import is_field_name, is_never_forwarded
 
 __all__ = [
+    "CLIENTS",
+    "DEFAULT_PATCHES",
     "PATCHABLE",
     "Parser",
     "choice",
     "domain",
+    "each_of",
     "exact_hosts",
     "forward_names",
     "hosts",
@@ -25,13 +28,20 @@ __all__ = [
     "nearest",
     "patchable",
     "response_header",
+    "switch",
     "texts",
     "trace_field_names",
     "trace_hosts",
 ]
 
-PATCHABLE = ("requests",)
-"""What `meshtrace.patch` can patch: the client libraries, each a file in ``meshtrace/outbound``."""
+CLIENTS = ("requests", "httpx", "httpx2", "aiohttp", "urllib3", "urllib", "http.client", "grpc")
+"""The client libraries, each a file in ``meshtrace/outbound``."""
+
+DEFAULT_PATCHES = (*CLIENTS, "concurrent.futures")
+"""What `meshtrace.patch` patches when no name is given."""
+
+PATCHABLE = (*DEFAULT_PATCHES, "threading", "gevent", "celery")
+"""What `meshtrace.patch` can patch; what is no client is a file in ``meshtrace/concurrency``."""
 
 Parser = Callable[[str, Any], Any]
 """Takes a setting's name (for the message) and its value."""
@@ -93,6 +103,43 @@ def instance_of(kind: type) -> Parser:
     return parse
 
 
+def switch(setting: str, value: object) -> bool:
+    """
+    Read a yes or a no: a truth value, or one of the texts that a variable may have.
+
+    >>> switch("spans", "1"), switch("spans", False)
+    (True, False)
+    """
+    match str(value).strip().lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off":
+            return False
+    raise _wrong(setting, value, "not true or false, 1 or 0")
+
+
+def each_of(*valid: str, sign: str = "") -> Parser:
+    """
+    Give a reader that takes a list of *valid*, each alone or with *sign* before it.
+
+    >>> each_of("w3c", "b3")("root_formats", "b3, w3c")
+    ('b3', 'w3c')
+    """
+
+    def parse(setting: str, value: object) -> object:
+        names = texts(setting, value)
+        for name in names:
+            if name.removeprefix(sign) not in valid:
+                raise _wrong(setting, name, f"not one of {', '.join(valid)}")
+        return names
+
+    return parse
+
+
+patchable = each_of(*PATCHABLE, sign="-")
+"""Read names of what can be patched, each alone or with ``-`` before it."""
+
+
 def texts(setting: str, value: object) -> tuple[str, ...]:
     """
     Read a list: one text with commas, or several texts; in lower case, without blanks and repeats.
@@ -101,20 +148,6 @@ def texts(setting: str, value: object) -> tuple[str, ...]:
     ('.prod', '.corp')
     """
     return tuple(dict.fromkeys(text.lower() for text in _texts(setting, value)))
-
-
-def patchable(setting: str, value: object) -> tuple[str, ...]:
-    """
-    Read names of what can be patched, each alone or with ``-`` before it.
-
-    >>> patchable("patch", "-requests")
-    ('-requests',)
-    """
-    names = texts(setting, value)
-    for name in names:
-        if name.removeprefix("-") not in PATCHABLE:
-            raise _wrong(setting, name, f"not one of {', '.join(PATCHABLE)}")
-    return names
 
 
 def forward_names(setting: str, value: object) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ __all__ = ["DEFAULTS", "Limits", "Options", "Settings"]
 Incoming = Literal["trust", "ids", "ignore"]
 Parent = Literal["auto", "w3c", "b3"]
 OnConflict = Literal["keep", "replace"]
+OwnSpans = Literal["relay", "join"]
 Names = str | list[str] | tuple[str, ...] | set[str] | frozenset[str]
 
 
@@ -71,9 +72,13 @@ class Options(TypedDict, total=False):
     authorization_hosts: Names
     cluster_domain: str
     parent: Parent
+    own_spans: OwnSpans
+    spans: bool
+    root_formats: Names
     on_conflict: OnConflict
     response_header: str
     patch: Names
+    explain: bool
     limits: Limits
 
 
@@ -87,9 +92,13 @@ _PARSERS: dict[str, options.Parser] = {
     "authorization_hosts": options.exact_hosts,
     "cluster_domain": options.domain,
     "parent": options.choice("auto", "w3c", "b3"),
+    "own_spans": options.choice("relay", "join"),
+    "spans": options.switch,
+    "root_formats": options.each_of("w3c", "b3", "b3-single"),
     "on_conflict": options.choice("keep", "replace"),
     "response_header": options.response_header,
     "patch": options.patchable,
+    "explain": options.switch,
     "limits": options.instance_of(Limits),
 }
 DEFAULTS: dict[str, Any] = {
@@ -102,9 +111,13 @@ DEFAULTS: dict[str, Any] = {
     "authorization_hosts": (),
     "cluster_domain": "",
     "parent": "auto",
+    "own_spans": "relay",
+    "spans": False,
+    "root_formats": ("w3c", "b3"),
     "on_conflict": "keep",
     "response_header": "",
     "patch": (),
+    "explain": False,
     "limits": Limits(),
 }
 
@@ -131,10 +144,17 @@ class Settings(Value):
             ``cluster.local``.
         parent: Which format `current` believes when they disagree: ``"auto"``, ``"w3c"`` or
             ``"b3"``.
+        own_spans: ``"relay"`` sends on what came; ``"join"`` puts a sampled OpenTelemetry span of
+            the application's in its place, where it is of the same trace.
+        spans: Whether to make a span for each request and each call, on OpenTelemetry's SDK; they
+            join, unless *own_spans* says otherwise.
+        root_formats: How a span of the application's goes out where no trace came: ``w3c``, ``b3``
+            (``x-b3-*``), ``b3-single``.
         on_conflict: ``"keep"`` leaves a format that the caller set on a call; ``"replace"``
             overwrites it.
         response_header: A relayed field to echo in the response, such as ``x-request-id``.
         patch: What `patch` patches: names add opt-in parts, ``-name`` removes.
+        explain: Whether to keep, for `explain`, what becomes of each call.
         limits: See `Limits`.
         given: The names of the settings that were given.
 
@@ -160,9 +180,13 @@ class Settings(Value):
     authorization_hosts: tuple[str, ...]
     cluster_domain: str
     parent: Parent
+    own_spans: OwnSpans
+    spans: bool
+    root_formats: tuple[str, ...]
     on_conflict: OnConflict
     response_header: str
     patch: tuple[str, ...]
+    explain: bool
     limits: Limits
     given: frozenset[str]
 
@@ -203,7 +227,7 @@ class Settings(Value):
     def __str__(self) -> str:
         """Say what differs from the defaults."""
         said = (
-            f"{name}={value if isinstance(value, str) else ','.join(value)}"
+            f"{name}={','.join(value) if isinstance(value, tuple) else value}"
             for name, default in DEFAULTS.items()
             if name != "limits" and (value := getattr(self, name)) != default
         )

@@ -22,6 +22,7 @@ def _as_after_a_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith("MESHTRACE_"):
             monkeypatch.delenv(name)
     monkeypatch.setattr(configuration, "_authorization_wanted", False)
+    monkeypatch.setattr(configuration, "_joining", False)
     meshtrace.configure()
     notices.reset()
     yield

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import sys
 from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
@@ -58,9 +59,10 @@ def test_unreadable_headers(caplog: pytest.LogCaptureFixture) -> None:
     assert "KeyError: 'headers'" in caplog.text
 
 
-def test_notices(caplog: pytest.LogCaptureFixture) -> None:
+def test_notices(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each request is noted until one has brought ids; if no client is ready then, it is said."""
     caplog.set_level(logging.INFO, "meshtrace")
+    monkeypatch.delitem(sys.modules, "asgi_correlation_id", raising=False)
     arrivals = Arrivals(None, {"incoming": "ids"})
     noted = []
     for fields in ([], [("b3", "malformed")], [("b3", "0")], [("b3", "0")]):

@@ -14,6 +14,7 @@ import requests
 
 import meshtrace
 from meshtrace import ConfigurationError
+from meshtrace.options import CLIENTS, PATCHABLE
 from meshtrace.outbound import requests as room
 
 ROOT = Path(__file__).parent.parent
@@ -77,7 +78,7 @@ class TestWrap:
         with pytest.raises(TypeError) as raised:
             meshtrace.wrap(client)
         assert (
-            f"cannot wrap {kind}; what can be wrapped: a client of requests. "
+            f"cannot wrap {kind}; what can be wrapped: a client of {', '.join(CLIENTS)}. "
             "For any other client: meshtrace.headers(url)"
         ) == str(raised.value)
 
@@ -103,7 +104,8 @@ class TestPatchByName:
         """A name that is not known is refused with those that are, and nothing is patched."""
         with pytest.raises(ConfigurationError) as raised:
             verb(*names)
-        assert f"{verb.__name__}({names[-1]!r}): not one of requests" == str(raised.value)
+        known = ", ".join(PATCHABLE)
+        assert f"{verb.__name__}({names[-1]!r}): not one of {known}" == str(raised.value)
         assert ORIGINAL is requests.Session.send
 
     def test_by_the_setting(self) -> None:

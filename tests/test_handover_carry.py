@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any, TypeVar
 
 import pytest
@@ -381,3 +381,155 @@ def test_only_what_can_be_called_is_carried() -> None:
     """The mistake of calling the function first is told where it is made."""
     with pytest.raises(TypeError, match=r"^carry\(int\): give a function$"):
         meshtrace.carry(len("called already"))  # type: ignore[type-var]  # that is the mistake
+
+
+class _Callable:
+    """Objects whose call is a coroutine function, a generator function, an asynchronous one."""
+
+    class Coroutine:
+        async def __call__(self, times: int) -> list[Seen]:
+            await asyncio.to_thread(int)
+            return [seen()] * times
+
+    class Lines:
+        def __call__(self, times: int) -> Iterator[Seen]:
+            for _ in range(times):
+                yield seen()
+
+    class LaterLines:
+        async def __call__(self, times: int) -> AsyncIterator[Seen]:
+            for _ in range(times):
+                await asyncio.to_thread(int)
+                yield seen()
+
+
+class _Methods:
+    async def coroutine(self, times: int) -> list[Seen]:
+        await asyncio.to_thread(int)
+        return [seen()] * times
+
+    @classmethod
+    async def class_coroutine(cls, times: int) -> list[Seen]:
+        await asyncio.to_thread(int)
+        return [seen()] * times
+
+    def lines(self, times: int) -> Iterator[Seen]:
+        for _ in range(times):
+            yield seen()
+
+    async def later_lines(self, times: int) -> AsyncIterator[Seen]:
+        for _ in range(times):
+            await asyncio.to_thread(int)
+            yield seen()
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        pytest.param(functools.partial(_Methods().coroutine, times=2), id="a partial coroutine"),
+        pytest.param(functools.partial(_Methods().lines, times=2), id="a partial generator"),
+        pytest.param(functools.partial(_Methods().later_lines, times=2), id="a partial async one"),
+        pytest.param(_Methods().coroutine, id="a bound coroutine function"),
+        pytest.param(_Methods.class_coroutine, id="a class's coroutine function"),
+        pytest.param(_Methods().lines, id="a bound generator function"),
+        pytest.param(_Methods().later_lines, id="a bound asynchronous one"),
+        pytest.param(_Callable.Coroutine(), id="an object called as a coroutine function"),
+        pytest.param(_Callable.Lines(), id="an object called as a generator function"),
+        pytest.param(_Callable.LaterLines(), id="an object called as an asynchronous one"),
+    ],
+)
+def test_every_kind_of_function(fn: Callable[..., Any]) -> None:
+    """Whatever is called, what comes of it runs for the request, to its end."""
+    carried = _carried(fn)
+
+    async def scenario() -> list[Seen]:
+        with meshtrace.use(OTHER):
+            made = carried(times=2)
+            if inspect.isawaitable(made):
+                found = await made
+            elif hasattr(made, "__anext__"):
+                found = [line async for line in made]
+            else:
+                found = list(made)
+            return [*found, seen()]
+
+    assert [CAME, CAME, OTHER] == asyncio.run(scenario())
+
+
+def test_class() -> None:
+    """Calling a class makes an object inside the request; calling the object is another matter."""
+
+    class Maker(_Callable.Coroutine):
+        def __init__(self) -> None:
+            self.found = seen()
+
+    assert CAME == _carried(Maker)().found
+
+
+def test_thread_that_has_a_context() -> None:
+    """A thread that inherited its starter's request has that again after the call."""
+    carried = _carried(seen)
+    with meshtrace.use(OTHER), ThreadPoolExecutor(1) as pool:
+        inherited = copy_context()
+        assert [OTHER, CAME, OTHER] == [
+            pool.submit(inherited.run, job).result() for job in (seen, carried, seen)
+        ]
+
+
+def test_what_closing_returns() -> None:
+    """Closing a generator gives what closing the original one gives (Python 3.13: its value)."""
+
+    def lines() -> Generator[int, None, str]:
+        try:
+            yield 1
+        except GeneratorExit:
+            return "closed"
+        return "ended"
+
+    results: list[Any] = []
+    for fn in (lines, _carried(lines)):
+        generator = fn()
+        next(generator)
+        results.append(generator.close())  # type: ignore[func-returns-value]  # since Python 3.13
+    assert results[0] == results[1]
+
+
+def test_user_data_is_carried() -> None:
+    """User data goes along, and is there when the request has ended, in every kind of function."""
+    meshtrace.configure(forward="end-user")
+    jobs: list[Callable[[], Any]] = []
+
+    def gone_by() -> Iterator[Seen]:
+        yield seen()
+
+    async def later() -> Seen:
+        return seen()
+
+    def app(_environ: object, _start_response: object) -> list[bytes]:
+        jobs.extend(meshtrace.carry(fn) for fn in (seen, gone_by, later))
+        return []
+
+    environ = {"HTTP_B3": "0", "HTTP_END_USER": "jason"}
+    meshtrace.MeshTraceWSGI(app)(environ, lambda *_: print)
+    expected = {"b3": "0", "end-user": "jason"}
+    found = [jobs[0](), next(jobs[1]()), asyncio.run(jobs[2]())]
+    assert [expected] * 3 == found
+
+
+def test_a_chain_that_carries_on_and_on() -> None:
+    """A job that hands the next one its context for ever holds one request, and works on."""
+    found: list[Seen] = []
+    left = 2000
+
+    def job() -> Callable[[], Any] | None:
+        nonlocal left
+        left -= 1
+        if left:
+            return meshtrace.carry(job)
+        found.append(seen())
+        return None
+
+    following: Callable[[], Any] | None = _carried(job)
+    while following is not None:
+        following = following()
+    assert [CAME] == found

@@ -96,8 +96,10 @@ def test_the_front_door_is_exactly_this() -> None:
     """The public names are these, in order; a change of them is a decision, not an accident."""
     assert [
         "ConfigurationError",
+        "Explanation",
         "Limits",
         "MalformedHeaderError",
+        "MeshPropagator",
         "MeshTrace",
         "MeshTraceError",
         "MeshTraceWSGI",
@@ -110,6 +112,7 @@ def test_the_front_door_is_exactly_this() -> None:
         "configure",
         "current",
         "detached",
+        "explain",
         "headers",
         "patch",
         "set_header",

@@ -82,11 +82,28 @@ class TestWhen:
 
     @pytest.mark.usefixtures("library")
     def test_the_later_one(self, done: list[str]) -> None:
-        """Of two that wait for the same module, the later one counts."""
+        """Of two calls of one waiter for the same module, the later one counts."""
         when_imported(NAME, lambda: done.append("first"))
         when_imported(NAME, lambda: done.append("second"))
         importlib.import_module(NAME)
         assert ["second"] == done
+
+    @pytest.mark.usefixtures("library")
+    def test_two_waiters(self, done: list[str]) -> None:
+        """Two that wait for the same module do not know each other; one of them may leave."""
+        for waiter in ("first", "second", "third"):
+            when_imported(NAME, lambda waiter=waiter: done.append(waiter), waiter=waiter)  # type: ignore[misc]  # mypy: the lambda's own
+        forget(NAME, waiter="second")
+        importlib.import_module(NAME)
+        assert ["first", "third"] == done
+
+    @pytest.mark.usefixtures("library")
+    def test_a_part(self, done: list[str]) -> None:
+        """For a part of a package, it is done when the package has the part."""
+        part = f"{NAME}.part"
+        when_imported(part, lambda: done.append(sys.modules[NAME].part.NAME))
+        importlib.import_module(part)
+        assert ["part"] == done
 
     def test_not_for_another(self, waiting: Path, done: list[str]) -> None:
         """Modules of other names are found and loaded as ever."""

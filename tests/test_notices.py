@@ -9,6 +9,7 @@ import requests
 
 import meshtrace
 from meshtrace import notices
+from meshtrace.options import CLIENTS
 
 TRACEPARENT = "00-463ac35c9f6413ad48485a3953bb6124-a2fb4a1d1a96d312-01"
 
@@ -156,10 +157,11 @@ class TestOn:
         meshtrace.patch()
         for _ in range(3):
             _serve({})
+        clients = ", ".join((*CLIENTS, "headers()"))
         assert [
             (
                 logging.INFO,
-                "meshtrace is on: incoming=ids, mesh_hosts=.prod; clients: requests, headers()",
+                f"meshtrace is on: incoming=ids, mesh_hosts=.prod; clients: {clients}",
             )
         ] == [(record.levelno, record.getMessage()) for record in caplog.records]
 

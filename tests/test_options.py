@@ -266,6 +266,41 @@ class TestPatchable:
         assert re.fullmatch(r"not one of .*\brequests\b.*", _refused(options.patchable, value))
 
 
+class TestSwitch:
+    """What is on or off."""
+
+    @pytest.mark.parametrize("value", [True, 1, "1", "true", " Yes", "ON"], ids=repr)
+    def test_on(self, value: object) -> None:
+        """A truth value, or one of the texts that a variable may have."""
+        assert options.switch("setting", value) is True
+
+    @pytest.mark.parametrize("value", [False, 0, "0", "false", "No ", "off"], ids=repr)
+    def test_off(self, value: object) -> None:
+        """Likewise."""
+        assert options.switch("setting", value) is False
+
+    @pytest.mark.parametrize("value", [None, "", "maybe", 2, [], b"1"], ids=repr)
+    def test_bad_ones(self, value: object) -> None:
+        """Anything else is refused."""
+        assert "not true or false, 1 or 0" == _refused(options.switch, value)
+
+
+class TestEachOf:
+    """Lists of what there is."""
+
+    @pytest.mark.parametrize(
+        ("value", "names"), [("", ()), ("B3, w3c,b3", ("b3", "w3c")), (["w3c"], ("w3c",))]
+    )
+    def test_good_ones(self, value: object, names: tuple[str, ...]) -> None:
+        """Some of them may be named, in any order, or none."""
+        assert names == options.each_of("w3c", "b3")("setting", value)
+
+    @pytest.mark.parametrize("value", ["b3-multi", "-b3", "w3c b3"])
+    def test_bad_ones(self, value: str) -> None:
+        """Any other is refused, and those there are, are named."""
+        assert "not one of w3c, b3" == _refused(options.each_of("w3c", "b3"), value)
+
+
 class TestTexts:
     """Lists of texts."""
 

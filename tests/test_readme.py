@@ -3,13 +3,17 @@
 import doctest
 import importlib
 import io
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
 from starlette.testclient import TestClient
 
+from meshtrace import logs
 from meshtrace.settings import Limits, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -56,6 +60,23 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[requests.PreparedRequest]:
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
     return requests_sent
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_it_was() -> Iterator[None]:
+    """Take back what the page about logs sets up."""
+    yield
+    logs.uninstall()
+    for name in ("shop", "shop.json"):
+        logging.getLogger(name).handlers.clear()
+
+
+@pytest.fixture(autouse=True)
+def _propagator_as_it_was() -> Iterator[None]:
+    """Take back the propagator that the page about spans sets."""
+    before = get_global_textmap()
+    yield
+    set_global_textmap(before)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=_named)

@@ -236,6 +236,7 @@ class TestSaying:
             ),
             pytest.param({"trace_hosts": "mesh"}, "trace_hosts=mesh", id="a list of one"),
             pytest.param({"limits": Limits(field=1)}, "defaults", id="limits are left out"),
+            pytest.param({"spans": True}, "spans=True", id="a truth value"),
         ],
     )
     def test_what_is_said(self, options: Options, said: str) -> None:

@@ -15,6 +15,7 @@ from meshtrace.errors import MalformedHeaderError
 
 __all__ = [
     "FIELDS",
+    "MAX_MEMBERS",
     "TRACEPARENT",
     "format_traceparent",
     "format_tracestate",
@@ -26,7 +27,7 @@ __all__ = [
 
 FIELDS = ("traceparent", "tracestate")
 
-_MAX_MEMBERS = 32
+MAX_MEMBERS = 32
 
 _HEX = "[0-9a-fA-F]"
 TRACEPARENT = (
@@ -122,8 +123,8 @@ def parse_tracestate(value: str) -> tuple[tuple[str, str], ...]:
             if match is None:
                 raise MalformedHeaderError("tracestate", "a member is not key=value")
             members.append((match[1], match[2]))
-    if len(members) > _MAX_MEMBERS:
-        raise MalformedHeaderError("tracestate", f"more than {_MAX_MEMBERS} members")
+    if len(members) > MAX_MEMBERS:
+        raise MalformedHeaderError("tracestate", f"more than {MAX_MEMBERS} members")
     return tuple(members)
 
 

@@ -26,7 +26,7 @@ class _AsgiSnapshot(Snapshot):
 
     def _glance(self, picked: Sequence[Any]) -> Pairs | None:
         if not picked:
-            return ()
+            return self.rules.shapes.nothing
         spelled, values = zip(*picked)  # noqa: B905 - they are pairs
         shape = self.rules.shapes.of(spelled, self.rules.asgi_name)
         text = b"\n".join(values).decode("latin-1")
@@ -91,12 +91,15 @@ def from_asgi(headers: Iterable[tuple[bytes, bytes]], rules: InboundRules) -> Sn
     >>> from_asgi([(b"host", b"shop"), (b"b3", b"0")], InboundRules.of()).accepted.ids
     {'b3': '0'}
     """
-    if rules.prefixes:
-        picked = [(name, value) for name, value in headers if rules.asgi_name(name)]
-    else:
+    if not rules.looks_closer:
         names = rules.asgi_names
-        picked = [(name, value) for name, value in headers if name in names]
-    return _AsgiSnapshot(picked, rules)
+        return _AsgiSnapshot([(name, value) for name, value in headers if name in names], rules)
+    headers = [*headers]
+    picked = [(name, value) for name, value in headers if rules.asgi_name(name)]
+    snapshot = _AsgiSnapshot(picked, rules)
+    if rules.explains:
+        snapshot.left_out = rules.left_out(name.decode("latin-1") for name, _ in headers)
+    return snapshot
 
 
 def from_environ(environ: Mapping[str, Any], rules: InboundRules) -> Snapshot:
@@ -111,9 +114,12 @@ def from_environ(environ: Mapping[str, Any], rules: InboundRules) -> Snapshot:
     {'b3': '0'}
     """
     # Nothing but a dict is looked up in: what else there is may make up what is missing.
-    if rules.prefixes or type(environ) is not dict:
+    if rules.looks_closer or type(environ) is not dict:
         named = ((rules.environ_name(key), value) for key, value in environ.items())
-        return _FoldedSnapshot([(name, value) for name, value in named if name], rules)
+        snapshot = _FoldedSnapshot([(name, value) for name, value in named if name], rules)
+        if rules.explains:
+            snapshot.left_out = rules.left_out(map(_header_name, environ))
+        return snapshot
     shape = rules.environ_shape
     try:
         values = shape.take(environ)
@@ -136,13 +142,21 @@ def from_carrier(
     {'x-b3-sampled': '0'}
     """
     pairs = carrier.items() if isinstance(carrier, Mapping) else carrier
-    texts = ((_text(name), _text(value)) for name, value in pairs)
+    texts = [(_text(name), _text(value)) for name, value in pairs]
     picked = [
         (known, value)
         for name, value in texts
         if value is not None and (known := rules.name(name or ""))
     ]
-    return _FoldedSnapshot(picked, rules)
+    snapshot = _FoldedSnapshot(picked, rules)
+    if rules.explains:
+        snapshot.left_out = rules.left_out((name or "").lower() for name, _ in texts)
+    return snapshot
+
+
+def _header_name(key: object) -> str | None:
+    text = str(key)
+    return text[len("HTTP_") :].replace("_", "-").lower() if text.startswith("HTTP_") else None
 
 
 def _text(value: object) -> str | None:

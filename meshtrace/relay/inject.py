@@ -7,18 +7,22 @@ request object that is sent again, or redirected, is decided afresh on the calle
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from meshtrace.configuration import resolve
 from meshtrace.formats.baggage import select_members
 from meshtrace.policy import HostPolicy, Share, say_withheld
+from meshtrace.relay.reasons import Reasons, note
+from meshtrace.relay.request_ids import look_at_call
 from meshtrace.relay.rules import Forward, format_of
 from meshtrace.relay.snapshot import Pairs, Snapshot
 from meshtrace.settings import Settings
 
-__all__ = ["OutboundRules", "Sent"]
+__all__ = ["OutboundRules", "Sent", "lower"]
 
 
 _MESH = Share.MESH
+_HOST = {"host"}
 _OUTSIDE = "http://outside.invalid"
 
 
@@ -32,15 +36,20 @@ class Sent:
     Attributes:
         fields: As given.
         replaced: The caller's own headers that had to go (``on_conflict="replace"``), as spelled.
+        dropped: The names, as spelled, of headers that somebody else wrote and that had to go; they
+            are never given back.
         outside: Whether the call goes to a host that is not of the mesh.
         redirected: Whether the call follows a redirect.
         left_mesh: Whether a call before it in its chain of redirects went outside the mesh.
+        hops: How many calls there were before it in that chain.
     """
 
     replaced: Mapping[str, str] = MappingProxyType({})
+    dropped: tuple[Any, ...] = ()
     outside = False
     redirected = False
     left_mesh = False
+    hops = 0
 
     def __init__(self, fields: Pairs) -> None:
         self.fields = fields
@@ -50,6 +59,7 @@ class Sent:
         hop = Sent(self.fields)
         hop.replaced = self.replaced
         hop.redirected = True
+        hop.hops = self.hops + 1
         hop.left_mesh = self.left_mesh or self.outside
         return hop
 
@@ -58,6 +68,7 @@ class Sent:
         sent = Sent(())
         sent.redirected = self.redirected
         sent.left_mesh = self.left_mesh
+        sent.hops = self.hops
         return sent
 
 
@@ -68,11 +79,20 @@ class OutboundRules:
     Args:
         own: The settings of one client; the rest is filled in.
 
+    Attributes:
+        library: What makes the calls, for `meshtrace.explain`.
+        spans: Whether a span is made for each attempt of a call.
+        without_request: What a call outside any request is made for; None is for nothing.
+
     >>> rules = OutboundRules(Settings())
     """
 
+    library = "headers()"
+    without_request: Snapshot | None = None
+
     def __init__(self, own: Settings) -> None:
-        settings = resolve(own)
+        settings = self.settings = resolve(own)
+        self.spans = settings.spans
         self.policy = HostPolicy(settings)
         self._replace = settings.on_conflict == "replace"
         # A client's own list narrows what it sends; elsewhere, what the middleware took in is what
@@ -82,7 +102,7 @@ class OutboundRules:
     def decide(
         self,
         snapshot: Snapshot,
-        url: str,
+        url: str | None,
         carrier: Mapping[str, str],
         before: Sent | None = None,
     ) -> Sent:
@@ -91,20 +111,32 @@ class OutboundRules:
 
         Args:
             snapshot: The request for which the call is made.
-            url: Where the call goes.
+            url: Where the call goes; None is judged as a host outside the mesh.
             carrier: The caller's own headers; not changed here.
             before: What was remembered of the same request object, already taken off *carrier*.
         """
-        only_ids = snapshot.only_ids()
-        if only_ids is not None and before is None and self.policy.share(url) is _MESH:
-            try:
-                untouched = snapshot.rules.claimed.isdisjoint(map(str.lower, carrier))
-            except TypeError:
-                # Some clients take names in bytes.
-                untouched = False
-            if untouched:
-                return Sent(only_ids)
+        only_ids = self._unclaimed(snapshot, url, carrier, before)
+        if only_ids is not None:
+            return Sent(only_ids)
         return self._decide_with_care(snapshot, url, carrier, before)
+
+    def _unclaimed(
+        self, snapshot: Snapshot, url: str | None, carrier: Mapping[str, str], before: Sent | None
+    ) -> Pairs | None:
+        """Give all that came, if it is nothing but plain ids, and the call may have all of it."""
+        only_ids = snapshot.only_ids()
+        if only_ids is not None and before is None and url and self.policy.share(url) is _MESH:
+            try:
+                claimed = snapshot.rules.claimed.intersection(map(str.lower, carrier))
+                # Some clients always name the host they call.
+                if not claimed or (
+                    claimed == _HOST and self.policy.share(f"//{carrier['host']}") is _MESH
+                ):
+                    return only_ids
+            except (KeyError, TypeError):
+                # Names in bytes, or a carrier in which names have their case.
+                pass
+        return None
 
     def fields(self, snapshot: Snapshot, url: str | None) -> dict[str, str]:
         """
@@ -120,7 +152,9 @@ class OutboundRules:
     def _decide_with_care(
         self, snapshot: Snapshot, url: str | None, carrier: Mapping[str, str], before: Sent | None
     ) -> Sent:
-        present = {_lower(name): name for name in carrier}
+        sent = Sent(())
+        sent.dropped = self.not_the_callers(carrier)
+        present = {lower(name): name for name in carrier if name not in sent.dropped}
         strictest = url or ""
         share = self.policy.share(_OUTSIDE if url is None else url)
         if "host" in present:
@@ -128,16 +162,18 @@ class OutboundRules:
             if share not in self.policy.share(named):
                 strictest = named
             share &= self.policy.share(named)
-        sent = Sent(())
         sent.outside = Share.VENDOR_DATA not in share
         if before is not None and before.redirected:
             sent.redirected = True
             sent.left_mesh = before.left_mesh
+            sent.hops = before.hops
             share &= ~Share.AUTHORIZATION
             if before.left_mesh:
                 share &= ~Share.USER_DATA
-        fields = self._narrowed(snapshot, snapshot.fields(share))
+        fields = self._narrowed(snapshot, self._fields(snapshot, share))
         clashes = {name: format_of(name) & present.keys() for name in fields}
+        if clashes.get("x-request-id"):
+            look_at_call(carrier[present["x-request-id"]], fields["x-request-id"])
         if self._replace:
             taken = set().union(*clashes.values())
             sent.replaced = {present[name]: carrier[present[name]] for name in taken}
@@ -149,13 +185,31 @@ class OutboundRules:
             withheld = [name for name in wanted if format_of(name).isdisjoint(present)]
             if withheld and not self.policy.denies(strictest):
                 say_withheld(strictest, withheld, self.policy.mesh_hosts)
+        if snapshot.rules.explains:
+            denied = self.policy.denies(strictest)
+            given = {} if denied else self._fields(snapshot, share)
+            reasons = Reasons(snapshot, share, given, fields, sent, denied=denied)
+            note(snapshot.record, self.library, url, sent, reasons)
         return sent
 
+    def _fields(self, snapshot: Snapshot, share: Share) -> dict[str, str]:
+        """Give what a host with this share gets."""
+        return snapshot.fields(share)
+
+    def not_the_callers(self, carrier: Mapping[Any, Any]) -> tuple[Any, ...]:  # noqa: ARG002 - there is nobody else
+        """
+        Tell which headers of a call the caller has not set, as they are spelled.
+
+        Args:
+            carrier: The headers, without ours.
+        """
+        return ()
+
     def _narrowed(self, snapshot: Snapshot, fields: Mapping[str, str]) -> Mapping[str, str]:
-        user_data = snapshot.user_data
         forward = self._forward
-        if forward is None or not user_data:
+        if forward is None:
             return fields
+        user_data = {"baggage", *snapshot.user_data}
         narrowed = {}
         for name, value in fields.items():
             if name not in user_data or name.startswith(forward.prefixes):
@@ -168,5 +222,11 @@ class OutboundRules:
         return narrowed
 
 
-def _lower(name: str | bytes) -> str:
+def lower(name: str | bytes) -> str:
+    """
+    Give a name in lower case; some clients take names in bytes.
+
+    >>> lower(b"Traceparent")
+    'traceparent'
+    """
     return (name.decode("latin-1") if isinstance(name, bytes) else name).lower()

@@ -14,12 +14,24 @@ from meshtrace.formats.baggage import select_members
 from meshtrace.formats.vendor import is_visible
 from meshtrace.relay.rules import ID_NAMES, InboundRules, format_of
 
-__all__ = ["Accepted", "judge"]
+__all__ = ["Accepted", "code_of", "judge"]
 
 _JOINED = frozenset({"tracestate", "baggage"})
 """Lists: several lines of one are one list (RFC 9110, section 5.3)."""
 
 _B3_MULTI = frozenset(b3.MULTI_FIELDS)
+_STALE = "stale: Envoy refreshed x-b3-* only"
+_NOT_TAKEN = "vendor data, which is not taken here"
+_TOO_LONG = "too long"
+_TOO_LONG_FOR_ENVOY = "longer than Envoy takes"
+_TOO_MUCH = "more than all of it may be"
+_NO_MEMBER = "no member was asked for, or none fits"
+_CODES = {
+    _STALE: "stale",
+    _NOT_TAKEN: "not-trusted",
+    _NO_MEMBER: "not-forwarded",
+    **dict.fromkeys((_TOO_LONG, _TOO_LONG_FOR_ENVOY, _TOO_MUCH), "too-large"),
+}
 _DIFFERING = "\0"
 """Stands for lines of one field that differ: malformed in every format."""
 
@@ -96,6 +108,16 @@ def judge(pairs: Sequence[tuple[str, str]], rules: InboundRules) -> Accepted:
     return accepted
 
 
+def code_of(reason: str) -> str:
+    """
+    Give the code for a reason why a field that came is not relayed.
+
+    >>> code_of("too long"), code_of("not hex")
+    ('too-large', 'malformed')
+    """
+    return _CODES.get(reason, "malformed")
+
+
 def _one_line_per_name(pairs: Sequence[tuple[str, str]], dropped: dict[str, str]) -> dict[str, str]:
     fields: dict[str, str] = {}
     for name, value in pairs:
@@ -119,18 +141,18 @@ def _judge_traceparent(value: str, accepted: Accepted) -> None:
         accepted.dropped.setdefault("traceparent", error.reason)
     else:
         accepted.future_traceparent = value
-        accepted.dropped["traceparent"] = "longer than Envoy takes"
+        accepted.dropped["traceparent"] = _TOO_LONG_FOR_ENVOY
 
 
 def _judge_tracestate(value: str, accepted: Accepted, rules: InboundRules) -> None:
     if not value:
         accepted.empty_tracestate = True
     elif "tracestate" not in rules.vendor_names:
-        accepted.dropped["tracestate"] = "vendor data, which is not taken here"
+        accepted.dropped["tracestate"] = _NOT_TAKEN
     elif "traceparent" not in accepted.ids:
         accepted.dropped["tracestate"] = "no good traceparent beside it"
     elif len(value) > rules.limits.field:
-        accepted.dropped["tracestate"] = "too long"
+        accepted.dropped["tracestate"] = _TOO_LONG
     elif not w3c.is_tracestate(value):
         accepted.dropped["tracestate"] = "a member is not key=value, or there are too many"
     else:
@@ -157,7 +179,7 @@ def _judge_b3_multi(fields: dict[str, str], accepted: Accepted) -> None:
     single = accepted.ids.get("b3")
     if single is not None and b3.is_stale(single, relayable):
         del accepted.ids["b3"]
-        accepted.dropped["b3"] = "stale: Envoy refreshed x-b3-* only"
+        accepted.dropped["b3"] = _STALE
     accepted.ids.update(relayable)
 
 
@@ -172,7 +194,7 @@ def _judge_baggage(value: str, accepted: Accepted, rules: InboundRules) -> None:
     if kept:
         accepted.user_data["baggage"] = kept
     else:
-        accepted.dropped["baggage"] = "no member was asked for, or none fits"
+        accepted.dropped["baggage"] = _NO_MEMBER
 
 
 def _judge_opaque(name: str, value: str, accepted: Accepted, rules: InboundRules) -> None:
@@ -180,7 +202,7 @@ def _judge_opaque(name: str, value: str, accepted: Accepted, rules: InboundRules
     if not is_visible(value):
         accepted.dropped.setdefault(name, "empty, or not visible ASCII")
     elif len(value) > (limits.request_id if name == "x-request-id" else limits.field):
-        accepted.dropped[name] = "too long"
+        accepted.dropped[name] = _TOO_LONG
     elif name in ID_NAMES:
         accepted.ids[name] = value
     elif name in rules.vendor_names:
@@ -206,4 +228,4 @@ def _fit(accepted: Accepted, rules: InboundRules) -> None:
             _, longest = max((len(value), name) for name, value in kind.items())
             for name in format_of(longest) & kind.keys():
                 length -= len(name) + len(kind.pop(name))
-                accepted.dropped[name] = "more than all of it may be"
+                accepted.dropped[name] = _TOO_MUCH

@@ -1,15 +1,23 @@
 """What is picked out of an inbound request, under one set of settings."""
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from typing import Self, Unpack
 
 from meshtrace.configuration import authorization_wanted, resolve
 from meshtrace.formats import b3, vendor, w3c
 from meshtrace.names import is_field_name, is_never_forwarded
-from meshtrace.relay.shapes import EnvironShape, Shapes
+from meshtrace.relay.shapes import EnvironShape, Shapeless, Shapes
 from meshtrace.settings import Options, Settings
 
-__all__ = ["ID_NAMES", "TRACE_NAMES", "Forward", "InboundRules", "format_of", "may_be_folded"]
+__all__ = [
+    "ID_NAMES",
+    "TRACE_NAMES",
+    "Forward",
+    "InboundRules",
+    "YieldingRules",
+    "format_of",
+    "may_be_folded",
+]
 
 ID_NAMES = frozenset({"traceparent", *b3.FIELDS, *vendor.ID_FIELDS})
 """The fields that are ids: any host may have them."""
@@ -21,6 +29,9 @@ TRACE_NAMES = ID_NAMES | _VENDOR_NAMES
 _WITHOUT_COMMA = TRACE_NAMES - {*w3c.FIELDS[1:], "x-datadog-tags"}
 _FORMATS = (w3c.FIELDS, b3.FIELDS, vendor.DATADOG_FIELDS, vendor.SKYWALKING_FIELDS)
 _FORMAT_OF = {name: frozenset(names) for names in _FORMATS for name in names}
+
+_EXPLAINED = TRACE_NAMES | {"baggage", "sw8-correlation"}
+"""What is told of a request also where it is not picked."""
 
 _LONGEST_IDS = 1024
 """
@@ -62,7 +73,12 @@ class InboundRules:
         own: The settings of one middleware; the rest is filled in.
 
     Attributes:
+        own: As given.
+        explains: Whether what becomes of each call is kept.
+        looks_closer: Whether more is looked at than *names*.
         echoes: Whether a field is echoed to the caller.
+        joins: Whether spans of the application's own stand between those of the mesh, or are made.
+        spans: Whether they are made.
         shapes: The common case of this middleware.
         names: The names picked, in lower case.
         prefixes: Beginnings of names that are picked as user data.
@@ -74,17 +90,25 @@ class InboundRules:
         environ_names: *names* as WSGI spells them.
         environ_shape: The shape of the last environ: the next one is likely to have it.
         settings: The settings, filled in.
+        yields: Whether an inner middleware that was given options reads the headers again: options
+            in code beat what nobody wrote.
 
     >>> sorted(InboundRules.of(incoming="ids", trace_fields="b3,sw8").names)
     ['b3']
     """
 
+    yields = False
+
     def __init__(self, own: Settings) -> None:
         settings = resolve(own)
+        self.own = own
         self.settings = settings
         self.limits = settings.limits
         self.echoes = settings.response_header != ""
-        self.shapes = Shapes(settings.limits)
+        self.spans = settings.spans
+        self.joins = settings.own_spans == "join" or self.spans
+        self.explains = settings.explain
+        self.shapes = (Shapeless if self.explains else Shapes)(settings.limits)
         longest = _LONGEST_IDS + self.limits.request_id + 3 * self.limits.field
         self.ids_may_not_fit = longest > self.limits.total
         trusted = settings.incoming == "trust"
@@ -92,6 +116,7 @@ class InboundRules:
         forward = Forward(settings.forward if trusted else ())
         self.baggage_keys = forward.baggage_keys
         self.prefixes = forward.prefixes
+        self.looks_closer = self.explains or bool(self.prefixes)
         user_names = forward.names
         if trusted and authorization_wanted():
             user_names |= {"authorization"}
@@ -114,6 +139,15 @@ class InboundRules:
     def of(cls, **options: Unpack[Options]) -> Self:
         """Give the rules of some options, over what is configured."""
         return cls(Settings(**options))
+
+    def left_out(self, names: Iterable[str | None]) -> frozenset[str]:
+        """
+        Give the trace fields among some names, in lower case, that are not picked.
+
+        >>> sorted(InboundRules.of(incoming="ids").left_out(["b3", "sw8", "accept"]))
+        ['sw8']
+        """
+        return (_EXPLAINED - self.names).intersection(names)
 
     def shape_of(self, environ: Container[str]) -> EnvironShape:
         """Give the shape of what is to be picked from a WSGI environ."""
@@ -139,6 +173,12 @@ class InboundRules:
         if lower in self.names:
             return lower
         return _user_name(lower) if lower.startswith(self.prefixes) else None
+
+
+class YieldingRules(InboundRules):
+    """The rules of a middleware that stands in no application's code."""
+
+    yields = True
 
 
 def format_of(name: str) -> frozenset[str]:

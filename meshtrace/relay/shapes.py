@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from meshtrace.formats import b3, vendor, w3c
 from meshtrace.settings import Limits
 
-__all__ = ["EnvironShape", "Shape", "Shapes"]
+__all__ = ["EnvironShape", "Shape", "Shapeless", "Shapes"]
 
 _MOST = 64
 """Outside clients can make up shapes; those of the mesh are few, and come first."""
@@ -80,6 +80,9 @@ class Shapes:
     >>> shape.names, bool(shape.matches("0\nabc"))
     (('b3', 'x-request-id'), True)
     """
+
+    nothing: tuple[()] | None = ()
+    """What is sent where nothing came; None where that is no common case."""
 
     def __init__(self, limits: Limits) -> None:
         roomy = (
@@ -148,6 +151,16 @@ class Shapes:
             # Which of the two spellings is alive takes a closer look.
             and not (with_ids and "b3" in present)
         )
+
+
+class Shapeless(Shapes):
+    """No case is common where each is to be explained."""
+
+    nothing = None
+
+    def of(self, spelled: tuple[Hashable, ...], name_of: Callable[..., str | None]) -> Shape:  # noqa: ARG002 - as it is called
+        """Give the shape of some fields: none that anything matches."""
+        return _NOT_PLAIN
 
 
 def _taking(keys: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:

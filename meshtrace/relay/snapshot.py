@@ -1,7 +1,8 @@
 """What one request carries through the process."""
 
 import logging
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from meshtrace import notices
@@ -10,11 +11,14 @@ from meshtrace.formats.vendor import is_visible
 from meshtrace.policy import Share
 from meshtrace.relay.judge import Accepted, judge
 from meshtrace.relay.parent import remote_parent
+from meshtrace.relay.record import Record
 from meshtrace.relay.rules import InboundRules
 
-__all__ = ["Pairs", "Snapshot"]
+__all__ = ["Kept", "Pairs", "Snapshot"]
 
 logger = logging.getLogger("meshtrace")
+
+_first_call = threading.Lock()
 
 Pairs = tuple[tuple[str, str], ...]
 """Names in lower case and values."""
@@ -25,24 +29,50 @@ class Snapshot:
     The fields one request brought, judged when first asked for, and what the application set.
 
     Every thread and task of the request shares it: what came never changes, and what the
-    application sets goes into a cell that all of them see.
+    application sets goes into a cell that all of them see. What runs on after the request keeps
+    the ids and the vendor data; user data ends with it, but for code that has the request `Kept`.
 
     Args:
         picked: What the carrier had under the names to pick, as (name, value) pairs.
         rules: The settings under which the request came.
 
+    Attributes:
+        rules: As given.
+        ended: Whether the request has ended; set by the room in which it arrived.
+        lengths: The characters of each field that came, where the setting ``explain`` is on.
+        left_out: The trace fields that came and were not picked, where that is on.
+        serving: What looks after OpenTelemetry's span of it, where meshtrace has made one.
+
     >>> Snapshot([("b3", "0")], InboundRules.of()).fields(Share.MESH)
     {'b3': '0'}
     """
 
-    __slots__ = ("_accepted", "_own", "_picked", "_plain", "rules")
+    __slots__ = (
+        "_accepted",
+        "_own",
+        "_parent",
+        "_picked",
+        "_plain",
+        "_record",
+        "ended",
+        "left_out",
+        "lengths",
+        "rules",
+        "serving",
+    )
 
+    left_out: frozenset[str]
+    lengths: dict[str, int]
+    serving: Any
+    _record: Record
     _accepted: Accepted | None
+    _parent: TraceContext
     _plain: Pairs | None
 
     def __init__(self, picked: Sequence[Any], rules: InboundRules) -> None:
         self._picked: Sequence[Any] | None = picked
         self._own: dict[str, str] | None = None
+        self.ended = False
         self.rules = rules
 
     @property
@@ -69,16 +99,26 @@ class Snapshot:
         try:
             plain = self._glance(picked)
             if plain is None:
-                accepted = judge(self._pairs(picked), self.rules)
-                if accepted.dropped:
-                    logger.debug("meshtrace: not relayed: %s", accepted.dropped)
+                pairs = self._pairs(picked)
+                accepted = judge(pairs, self.rules)
+                if self.rules.explains:
+                    self._measure(pairs)
         except Exception:  # noqa: BLE001 - a fault of ours must not fail the application's call
             notices.fault("judging the headers of a request")
             accepted = Accepted({})
         self._plain = plain
         self._accepted = accepted
         self._picked = None
+        if accepted is not None and accepted.dropped:
+            # At the very end: the log's line may ask for the ids of the request itself.
+            logger.debug("meshtrace: not relayed: %s", accepted.dropped)
         return plain
+
+    def _measure(self, pairs: Iterable[tuple[str, str]]) -> None:
+        lengths: dict[str, int] = {}
+        for name, value in pairs:
+            lengths[name] = lengths.get(name, 0) + len(value)
+        self.lengths = lengths
 
     def _glance(self, picked: Sequence[Any]) -> Pairs | None:
         """Give the fields if their shape is a common one and all of it is good."""
@@ -105,17 +145,51 @@ class Snapshot:
                 fields.pop("tracestate", None)
         if Share.USER_DATA in share:
             fields.update(self.user_data)
-        if Share.AUTHORIZATION in share and accepted.authorization:
+        if Share.AUTHORIZATION in share and accepted.authorization and not self.ended:
             fields["authorization"] = accepted.authorization
         return fields
 
     @property
     def user_data(self) -> Mapping[str, str]:
-        """The user data that came, under what the application set."""
+        """The user data that came, under what the application set; none once it has ended."""
+        return {} if self.ended else self._all_user_data()
+
+    def _all_user_data(self) -> Mapping[str, str]:
         came = self.accepted.user_data
         if not self._own:
             return came
         return {name: value for name, value in {**came, **self._own}.items() if value}
+
+    @property
+    def origin(self) -> "Snapshot":
+        """The request itself, for who has it kept."""
+        return self
+
+    def set_here(self) -> frozenset[str]:
+        """Give the names that the application has set."""
+        return frozenset(self._own or ())
+
+    def everything(self) -> dict[str, Share]:
+        """Give the names of all that may be sent to somebody, each with the share it is in."""
+        accepted = self.accepted
+        return {
+            **dict.fromkeys(accepted.ids, Share.IDS),
+            **dict.fromkeys(accepted.vendor_data, Share.VENDOR_DATA),
+            **dict.fromkeys(self._all_user_data(), Share.USER_DATA),
+            **({"authorization": Share.AUTHORIZATION} if accepted.authorization else {}),
+        }
+
+    @property
+    def record(self) -> Record:
+        """What became of the calls made for it, where the setting ``explain`` is on."""
+        with _first_call:
+            if not hasattr(self, "_record"):
+                self._record = Record()
+            return self._record
+
+    def note_in(self, record: Record) -> None:
+        """Let the calls made for it be noted in a record that others have, too."""
+        self._record = record
 
     def set_own(self, name: str, value: object) -> None:
         """
@@ -138,4 +212,66 @@ class Snapshot:
 
     def remote_parent(self) -> TraceContext:
         """Give the remote parent, by the setting ``parent``."""
-        return remote_parent(self.accepted, self.rules.settings.parent)
+        try:
+            return self._parent
+        except AttributeError:
+            # Once a request: each line of the log asks for it.
+            self._parent = remote_parent(self.accepted, self.rules.settings.parent)
+            return self._parent
+
+
+class Kept(Snapshot):
+    """
+    A request for code that was handed it on purpose: user data stays, also when it has ended.
+
+    Args:
+        request: The request; what is set here is set there.
+
+    >>> request = Snapshot([("end-user", "jason")], InboundRules.of(forward="end-user"))
+    >>> kept = Kept(request)
+    >>> request.ended = True
+    >>> request.fields(Share.MESH), kept.fields(Share.MESH)
+    ({}, {'end-user': 'jason'})
+    """
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Snapshot) -> None:
+        # A chain of jobs, each of which carries the next, holds one request, and not one another.
+        self._request = request.origin
+        self.ended = False
+        self.rules = request.rules
+
+    @property
+    def accepted(self) -> Accepted:
+        """What of it may be relayed."""
+        return self._request.accepted
+
+    def only_ids(self) -> Pairs | None:
+        """Give everything that may be sent, if that is nothing but ids of a common shape."""
+        return self._request.only_ids()
+
+    @property
+    def origin(self) -> Snapshot:
+        """The request itself."""
+        return self._request.origin
+
+    @property
+    def record(self) -> Record:
+        """What became of the calls made for the request."""
+        return self._request.record
+
+    def set_here(self) -> frozenset[str]:
+        """Give the names that the application has set."""
+        return self._request.set_here()
+
+    def _all_user_data(self) -> Mapping[str, str]:
+        return self._request._all_user_data()  # noqa: SLF001 - one class
+
+    def remote_parent(self) -> TraceContext:
+        """Give the remote parent, by the setting ``parent``."""
+        return self._request.remote_parent()
+
+    def set_own(self, name: str, value: object) -> None:
+        """Set a field of user data for the calls of the request."""
+        self._request.set_own(name, value)

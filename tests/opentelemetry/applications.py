@@ -29,6 +29,7 @@ __all__ = [
     "Wire",
     "wsgi_alone",
     "wsgi_inside",
+    "wsgi_instrumented",
     "wsgi_outside",
 ]
 
@@ -123,6 +124,11 @@ def wsgi_outside(call: Calls, telemetry: Telemetry) -> Get:
 def wsgi_alone(call: Calls, _: Telemetry) -> Get:
     """Wrap an application that is not instrumented."""
     return _client(MeshTraceWSGI(_wsgi(call)))
+
+
+def wsgi_instrumented(call: Calls, telemetry: Telemetry) -> Get:
+    """Have OpenTelemetry's WSGI middleware, and nothing of ours."""
+    return _client(_traced(_wsgi(call), telemetry))
 
 
 def wsgi_between(call: Calls, telemetry: Telemetry) -> Get:

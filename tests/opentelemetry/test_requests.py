@@ -1,10 +1,9 @@
 """
 OpenTelemetry's instrumentation of requests beside meshtrace, installed before it and after.
 
-That instrumentation writes a ``traceparent`` of its own onto every call: the id of the CLIENT span
-it makes. Installed after meshtrace's patch it is there already when meshtrace comes, and looks like
-the caller's own; before it, or around a wrapped session, it overwrites what meshtrace has added. So
-here, and here only, W3C Trace Context does not go out as it came. Every other format does.
+That instrumentation writes headers of its own onto every call: the ids of the CLIENT span it makes.
+Installed after meshtrace's patch they are there already when meshtrace comes; before it, or around
+a wrapped session, they take the place of what meshtrace has added. What came goes out nevertheless.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,9 +13,9 @@ from typing import Any
 import pytest
 import requests
 from opentelemetry.instrumentation.requests import RequestsInstrumentor
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
-from opentelemetry.trace import NoOpTracerProvider, Span, SpanKind
+from opentelemetry.propagate import get_global_textmap, set_global_textmap
+from opentelemetry.propagators.b3 import B3MultiFormat, B3SingleFormat
+from opentelemetry.trace import Span, SpanKind
 
 import meshtrace
 from tests.opentelemetry.applications import (
@@ -100,36 +99,90 @@ def instrument(request: pytest.FixtureRequest) -> Iterator[Instrument]:
 
 
 @pytest.mark.parametrize("application", [wsgi_alone, wsgi_inside, wsgi_outside])
-def test_the_other_formats_go_out_as_they_came(
+def test_what_came_goes_out(
     instrument: Instrument,
     application: Application,
     telemetry: Telemetry,
     make_session: MakeSession,
     wire: Wire,
 ) -> None:
-    """All but W3C Trace Context goes out as it came, and every field in one line."""
+    """What came goes out as it came, and nothing else, whatever spans are made."""
     with instrument(make_session, telemetry, _Clients()) as session:
         get = application(lambda: session.get(REVIEWS), telemetry)
-        assert [b"served"] * 2 == [get(came) for came in (CAME, {})]
-    relayed = [{name: sent[name] for name in sent if name not in W3C} for sent in wire.sent]
-    assert [OTHERS] * 3 + [{}] * 3 == relayed
+        assert [b"served"] * 3 == [get(came) for came in (CAME, {}, OTHERS)]
+    assert [CAME] * 3 + [{}] * 3 + [OTHERS] * 3 == wire.sent
 
 
-@pytest.mark.parametrize("application", [wsgi_inside, wsgi_outside])
-def test_with_a_server_span(
+@pytest.fixture(params=[B3MultiFormat, B3SingleFormat], ids=["x-b3-*", "b3"])
+def _b3(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = get_global_textmap()
+    set_global_textmap(request.param())
+    yield
+    set_global_textmap(before)
+
+
+@pytest.mark.usefixtures("_b3")
+@pytest.mark.parametrize("application", [wsgi_alone, wsgi_inside])
+def test_whatever_the_propagator(
     instrument: Instrument,
     application: Application,
-    recording: Telemetry,
+    telemetry: Telemetry,
     make_session: MakeSession,
     wire: Wire,
 ) -> None:
-    """With a server span, traceparent names the CLIENT span, in the very trace that came."""
+    """What came goes out as it came, also where B3 is OpenTelemetry's format, and undecided."""
+    undecided = {"x-b3-traceid": TRACE, "x-b3-spanid": SPAN}
+    with instrument(make_session, telemetry, _Clients()) as session:
+        get = application(lambda: session.get(REVIEWS), telemetry)
+        assert [b"served"] * 3 == [get(came) for came in (CAME, {}, undecided)]
+    assert [CAME] * 3 + [{}] * 3 + [undecided] * 3 == wire.sent
+
+
+def test_a_prepared_request_sent_again(
+    instrument: Instrument, recording: Telemetry, make_session: MakeSession, wire: Wire
+) -> None:
+    """A request that is sent for two requests in turn carries what came with each."""
+    prepared = requests.Request("GET", REVIEWS).prepare()
+    with instrument(make_session, recording, _Clients()) as session:
+        get = wsgi_inside(lambda: session.send(prepared), recording)
+        for came in (CAME, {}, OTHERS):
+            get(came)
+    assert [CAME] * 3 + [{}] * 3 + [OTHERS] * 3 == wire.sent
+
+
+def test_outside_any_request(
+    instrument: Instrument, recording: Telemetry, make_session: MakeSession, wire: Wire
+) -> None:
+    """A call outside any request is OpenTelemetry's own affair."""
     clients = _Clients()
     with instrument(make_session, recording, clients) as session:
-        application(lambda: session.get(REVIEWS), recording)(CAME)
-    assert clients.traceparents == [sent["traceparent"] for sent in wire.sent]
-    assert [W3C["tracestate"]] * 3 == [sent["tracestate"] for sent in wire.sent]
-    assert {TRACE} == {sent["traceparent"][3:35] for sent in wire.sent}
+        session.get(REVIEWS)
+    assert [{"traceparent": traceparent} for traceparent in clients.traceparents] == wire.sent
+
+
+def test_the_callers_own_headers(
+    instrument: Instrument, recording: Telemetry, make_session: MakeSession, wire: Wire
+) -> None:
+    """What the caller has set stays, beside what came in the other formats."""
+    own = {"b3": "0"}
+    with instrument(make_session, recording, _Clients()) as session:
+        wsgi_inside(lambda: session.get(REVIEWS, headers=own), recording)(CAME)
+    relayed = {name: value for name, value in CAME.items() if not name.startswith("x-b3-")}
+    assert [{**relayed, **own}] * 3 == wire.sent
+
+
+def test_it_is_said_once(
+    instrument: Instrument,
+    recording: Telemetry,
+    make_session: MakeSession,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One line of the log tells how to have these spans in the mesh's trace."""
+    caplog.set_level("INFO", "meshtrace")
+    with instrument(make_session, recording, _Clients()) as session:
+        wsgi_inside(lambda: session.get(REVIEWS), recording)(CAME)
+    said = [record.getMessage() for record in caplog.records]
+    assert 1 == len([line for line in said if "MESHTRACE_OWN_SPANS" in line])
 
 
 @pytest.mark.parametrize("application", [wsgi_inside, wsgi_outside])
@@ -148,54 +201,6 @@ def test_the_spans_hang_together(
     made: list[Any] = list(clients)
     assert [SpanKind.CLIENT] * 3 == [client.kind for client in made]
     assert [server.context] * 3 == [client.parent for client in made]
-
-
-def test_without_a_server_span(
-    instrument: Instrument, recording: Telemetry, make_session: MakeSession, wire: Wire
-) -> None:
-    """Without a server span, the CLIENT span begins a trace that has nothing to do with ours."""
-    clients = _Clients()
-    with instrument(make_session, recording, clients) as session:
-        wsgi_alone(lambda: session.get(REVIEWS), recording)(CAME)
-    assert clients.traceparents == [sent["traceparent"] for sent in wire.sent]
-    assert TRACE not in {sent["traceparent"][3:35] for sent in wire.sent}
-
-
-@pytest.mark.parametrize("application", [wsgi_alone, wsgi_inside, wsgi_outside])
-def test_the_api_alone(
-    instrument: Instrument, application: Application, make_session: MakeSession, wire: Wire
-) -> None:
-    """Where there is no SDK, everything goes out as it came."""
-    telemetry = Telemetry(NoOpTracerProvider())
-    with instrument(make_session, telemetry, _Clients()) as session:
-        get = application(lambda: session.get(REVIEWS), telemetry)
-        for came in (CAME, {}, OTHERS):
-            get(came)
-    assert [CAME] * 3 + [{}] * 3 + [OTHERS] * 3 == wire.sent
-
-
-def test_a_sampler_that_drops(
-    instrument: Instrument, make_session: MakeSession, wire: Wire
-) -> None:
-    """An SDK that drops its spans writes them nevertheless, as not sampled; B3 stays as it came."""
-    dropping = Telemetry(TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False))
-    with instrument(make_session, dropping, _Clients()) as session:
-        wsgi_inside(lambda: session.get(REVIEWS), dropping)(CAME)
-    assert {(TRACE, "00")} == {
-        (sent["traceparent"][3:35], sent["traceparent"][-2:]) for sent in wire.sent
-    }
-    assert {SPAN} != {sent["traceparent"][36:52] for sent in wire.sent}
-    assert {"1"} == {sent["x-b3-sampled"] for sent in wire.sent}
-
-
-def test_replacing(recording: Telemetry, wire: Wire) -> None:
-    """With on_conflict="replace", and instrumented after the patch, all goes out as it came."""
-    meshtrace.configure(on_conflict="replace")
-    meshtrace.patch("requests")
-    with requests.Session() as session, _instrumented(recording, _Clients()):
-        session.mount("http://", wire)
-        wsgi_inside(lambda: session.get(REVIEWS), recording)(CAME)
-    assert [CAME] * 3 == wire.sent
 
 
 def test_baggage_is_opentelemetrys(

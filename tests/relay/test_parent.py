@@ -87,14 +87,56 @@ def test_the_parent_where_one_format_names_it(
         ),
         pytest.param(
             {"b3": f"{TRACE.upper()}-{SPAN}"},
-            TraceContext(trace_id=TRACE, span_id=SPAN),
-            id="in whatever case",
+            FROM_W3C,
+            id="in whatever case; W3C has decided",
+        ),
+        pytest.param(
+            {"traceparent": f"00-{TRACE}-{SPAN}-02", "b3": f"{TRACE}-{SPAN}"},
+            TraceContext(trace_id=TRACE, span_id=SPAN, random=True),
+            id="nobody has decided; W3C knows that the id is random",
         ),
     ],
 )
 def test_formats_that_agree(b3: dict[str, str], parent: TraceContext) -> None:
     """The formats name one trace: B3 says more of it."""
     assert [parent] * 2 == [_parent({**W3C, **b3}), _parent({**W3C, **b3}, prefer="w3c")]
+
+
+@pytest.mark.parametrize(
+    ("beside", "sampling", "from_w3c", "from_b3"),
+    [
+        pytest.param(
+            {},
+            "1",
+            Sampling.ACCEPT,
+            Sampling.ACCEPT,
+            id="both accept",
+        ),
+        pytest.param({}, "d", Sampling.DEBUG, Sampling.DEBUG, id="a client's debug stays"),
+        pytest.param({}, "0", Sampling.ACCEPT, Sampling.DENY, id="each has decided for itself"),
+        pytest.param(
+            {"traceparent": f"00-{TRACE}-{SPAN}-00"},
+            "d",
+            Sampling.DENY,
+            Sampling.DEBUG,
+            id="no debug of a trace that Envoy drops",
+        ),
+    ],
+)
+def test_formats_that_agree_on_the_trace_alone(
+    beside: dict[str, str], sampling: str, from_w3c: Sampling, from_b3: Sampling
+) -> None:
+    """Of one trace, one of the spans is older: what tells Envoy's from a client's tells here."""
+    came = {**W3C, "b3": f"{TRACE}-{OTHER_SPAN}-{sampling}", **beside}
+    theirs = TraceContext(trace_id=TRACE, span_id=OTHER_SPAN, sampling=from_b3)
+    envoys = TraceContext(trace_id=TRACE, span_id=SPAN, sampling=from_w3c)
+    assert theirs == _parent(came)
+    assert theirs == _parent({**came, "tracestate": ""}, prefer="b3")
+    assert [envoys] * 3 == [
+        _parent({**came, "tracestate": ""}),
+        _parent({**came, **DATADOG}),
+        _parent(came, prefer="w3c"),
+    ]
 
 
 def test_16_digits_agree_with_the_same_32() -> None:

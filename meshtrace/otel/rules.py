@@ -1,0 +1,86 @@
+"""
+Which rules calls go out by. Nothing of OpenTelemetry is loaded here.
+
+Another tracer that is installed in the process, such as an instrumentation of OpenTelemetry, writes
+headers of its own onto the calls of a client: the ids of a span that the mesh never sees, unless it
+was told so.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from meshtrace import notices
+from meshtrace.configuration import resolve
+from meshtrace.current import CURRENT
+from meshtrace.otel.written import LOW_64_BITS, written_by_ddtrace
+from meshtrace.relay.inject import OutboundRules
+from meshtrace.settings import Settings
+
+__all__ = ["RelayingRules", "outbound_rules"]
+
+
+def outbound_rules(own: Settings, library: str = "headers()") -> OutboundRules:
+    """
+    Give the rules of one client.
+
+    Args:
+        own: Its settings; the rest is filled in.
+        library: What makes the calls, for `meshtrace.explain`.
+
+    >>> outbound_rules(Settings()).__class__.__name__
+    'RelayingRules'
+    """
+    if resolve(own).own_spans == "join":
+        from meshtrace.otel.join import JoiningRules  # noqa: PLC0415 - loads OpenTelemetry
+
+        rules: OutboundRules = JoiningRules(own)
+    else:
+        rules = RelayingRules(own)
+    rules.library = library
+    return rules
+
+
+class RelayingRules(OutboundRules):
+    """
+    Relays what came, whatever spans are made in the process.
+
+    Where another tracer has written its span's ids onto a call, they give way: on the wire they
+    would be a parent that nobody in the mesh reports. The caller's own headers stay.
+    """
+
+    def not_the_callers(self, carrier: Mapping[Any, Any]) -> tuple[Any, ...]:
+        """Tell which headers of a call a tracer wrote for the span that is current."""
+        relays = self.settings.own_spans == "relay"
+        names: tuple[Any, ...] = ()
+        if "opentelemetry.trace" in sys.modules:
+            from meshtrace.otel.own import written_for_current_span  # noqa: PLC0415 - see above
+
+            names = written_for_current_span(carrier)
+            if names and relays:
+                _say("an OpenTelemetry instrumentation", "To have these spans in the mesh's trace")
+        if not names:
+            names, trace_id = written_by_ddtrace(carrier)
+            if not names or (not relays and _is_of_the_mesh(trace_id)):
+                # Asked to join, its headers stand as they are: nobody else knows its spans.
+                return ()
+            _say("ddtrace", "To let its headers stand")
+        return names
+
+
+def _is_of_the_mesh(trace_id: int) -> bool:
+    snapshot = CURRENT.get()
+    came = None if snapshot is None else snapshot.remote_parent().trace_id
+    return came is None or (int(came, 16) ^ trace_id) & LOW_64_BITS == 0
+
+
+def _say(tracer: str, wish: str) -> None:
+    notices.once(
+        logging.INFO,
+        ("another tracer's headers", tracer),
+        "meshtrace: %s wrote the ids of a span of this process onto a call; what came in goes out "
+        "instead. %s, say MESHTRACE_OWN_SPANS=join.",
+        tracer,
+        wish,
+    )
