@@ -7,15 +7,23 @@ them.
 """
 
 import functools
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
+from contextlib import nullcontext
+from contextvars import ContextVar
 from typing import Any, ClassVar, TypeVar, Unpack, cast
 
-import requests
+from meshtrace.extras import needed
+
+with needed("requests"):
+    import requests
+    from requests.structures import CaseInsensitiveDict
 
 from meshtrace import notices
-from meshtrace.configuration import Following, disabled
-from meshtrace.current import CURRENT
-from meshtrace.relay.inject import OutboundRules, Sent
+from meshtrace.departure import NOTHING, Departures, put_on, take_off
+from meshtrace.otel.written import others_write
+from meshtrace.relay.inject import Sent
+from meshtrace.relay.record import rehearsing
+from meshtrace.replacing import Replacement, subclass
 from meshtrace.settings import Options, Settings
 
 __all__ = ["CLIENT", "Session", "patch", "unpatch", "wrap"]
@@ -36,12 +44,14 @@ class _RememberingRequest(requests.PreparedRequest):
     """
 
     meshtrace_kind: ClassVar[type[requests.PreparedRequest]] = requests.PreparedRequest
-    meshtrace_sent: Sent = Sent(())
+    meshtrace_sent: Sent = NOTHING
 
     def copy(self) -> requests.PreparedRequest:
         """Copy the request, which now follows a redirect."""
         copy = super().copy()
         _remember(copy, self.meshtrace_sent.next_hop())
+        # Some kinds of auth send a copy past the session, for which all is decided, too.
+        copy.headers.meshtrace_sent = True  # type: ignore[attr-defined]  # requests' own class
         return copy
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -52,7 +62,7 @@ class _RememberingRequest(requests.PreparedRequest):
         """
         plain = self.meshtrace_kind.__new__(self.meshtrace_kind)
         plain.__dict__.update(self.__dict__, headers=self.headers.copy())
-        _take_off(plain.headers, plain.__dict__.pop("meshtrace_sent", Sent(())))
+        take_off(plain.headers, plain.__dict__.pop("meshtrace_sent", NOTHING))
         return object.__new__, (self.meshtrace_kind,), plain.__getstate__()
 
 
@@ -61,18 +71,23 @@ class _RelayingSession(requests.Session):
 
     meshtrace_kind: ClassVar[type[requests.Session] | None] = None
     meshtrace_settings: Settings = Settings()
-    meshtrace_rules: Following[OutboundRules] | None = None
+    meshtrace_departures: Departures | None = None
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own options
         """Send a prepared request, with the headers of the current request added."""
-        if self.meshtrace_rules is not None:
-            _relay(request, self.meshtrace_rules.value)
+        departures = self.meshtrace_departures
+        if departures is not None:
+            if departures.rules.value.spans or others_write("requests"):
+                send = functools.partial(super().send, request, **kwargs)
+                return _watched(send, request, departures)
+            _relay(request, departures)
         return super().send(request, **kwargs)
 
     def meshtrace_follow(self, settings: Settings) -> None:
         """Set the settings of this session."""
         self.meshtrace_settings = settings
-        self.meshtrace_rules = None if disabled() else Following(OutboundRules, settings)
+        departures = Departures("requests", settings)
+        self.meshtrace_departures = None if departures.off else departures
 
     def __reduce__(self) -> tuple[Any, ...]:
         kind = self.meshtrace_kind or type(self)
@@ -143,6 +158,7 @@ def unpatch() -> None:
         method = getattr(requests.Session, name)
         if method in _originals:
             setattr(requests.Session, name, _originals.pop(method))
+    _last_look.give_back()
 
 
 _active = False
@@ -157,12 +173,11 @@ def _is_installed() -> bool:
 
 
 def _install(original: SendMethod) -> None:
-    rules = Following(OutboundRules, Settings())
+    departures = Departures("requests", Settings())
     # What a mock puts in the place of the method may be called without the session.
     is_method = hasattr(original, "__get__")
 
-    # Without the original's attributes: another instrumentation's marks on it would be taken for
-    # ours.
+    # Without its attributes: another instrumentation's marks on it would be taken for ours.
     @functools.wraps(original, updated=())
     def send(
         self: requests.Session,
@@ -170,7 +185,10 @@ def _install(original: SendMethod) -> None:
         **kwargs: Any,  # noqa: ANN401 - requests' own options
     ) -> requests.Response:
         if _active and not isinstance(self, _RelayingSession):
-            _relay(request, rules.value)
+            if is_method and (departures.rules.value.spans or others_write("requests")):
+                send_on = functools.partial(original, self, request, **kwargs)
+                return _watched(send_on, request, departures)
+            _relay(request, departures)
         return original(self, request, **kwargs) if is_method else original(request, **kwargs)
 
     _originals[send] = original
@@ -178,7 +196,7 @@ def _install(original: SendMethod) -> None:
 
 
 def _install_for_mocks(original: Callable[..., requests.PreparedRequest]) -> None:
-    rules = Following(OutboundRules, Settings())
+    departures = Departures("requests", Settings())
 
     # A mock that was imported before `patch` sends by the method it found then, past ours; what it
     # is asked about are the headers of the request.
@@ -188,55 +206,66 @@ def _install_for_mocks(original: Callable[..., requests.PreparedRequest]) -> Non
     ) -> requests.PreparedRequest:
         prepared = original(self, request)
         if _active and not (_is_installed() or isinstance(self, _RelayingSession)):
-            _relay(prepared, rules.value)
+            _relay(prepared, departures)
         return prepared
 
     _originals[prepare_request] = original
     requests.Session.prepare_request = prepare_request  # type: ignore[method-assign]  # that is what patching is
 
 
-def _relay(request: object, rules: OutboundRules) -> None:
+def _watched(send: SendMethod, request: object, departures: Departures) -> requests.Response:
+    """Send a request in a span, and decide again beneath another tracer around ``send``."""
+    attempt = None
+    if departures.rules.value.spans and isinstance(request, requests.PreparedRequest):
+        hops = getattr(request, "meshtrace_sent", NOTHING).hops
+        attempt = departures.attempt(request.method or "", request.url or "", hops)
+    # Redirects are followed inside, and have spans of their own.
+    with nullcontext() if attempt is None else attempt.until_hook(request):
+        _relay(request, departures)
+        if not others_write("requests"):
+            return send()
+        _last_look.put()
+        token = _sending.set((request, departures))
+        try:
+            return send()
+        finally:
+            _sending.reset(token)
+
+
+def _looking_last(get_adapter: Callable[..., Any]) -> Callable[..., Any]:
+    def look_and_get(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own
+        if (sending := _sending.get()) is not None:
+            _sending.set(None)
+            with rehearsing():
+                _relay(*sending)
+        return get_adapter(*args, **kwargs)
+
+    return look_and_get
+
+
+_sending: ContextVar[tuple[object, Departures] | None] = ContextVar("sending", default=None)
+_last_look = Replacement(requests.Session, "get_adapter", _looking_last)
+
+
+def _relay(request: object, departures: Departures) -> None:
     try:
-        if type(request) is requests.PreparedRequest:
-            before = None
-        elif isinstance(request, _RememberingRequest):
-            # Sent again, it is decided afresh.
-            before = request.meshtrace_sent
-            _take_off(request.headers, before)
-            request.meshtrace_sent = before.taken_off()
-        elif isinstance(request, requests.PreparedRequest):
-            before = None
-        else:
-            # Not prepared, which is requests' own error to raise.
-            return
-        snapshot = CURRENT.get()
-        if snapshot is None:
-            notices.client_sent_without_context()
-            return
-        headers = request.headers
-        sent = rules.decide(snapshot, request.url or "", headers, before)
-        # First of all: what is added must be taken off again.
-        _remember(request, sent)
-        if sent.replaced:
-            for name in sent.replaced:
-                del headers[name]
-        for name, value in sent.fields:
-            headers[name] = value
+        if not isinstance(request, requests.PreparedRequest):
+            return  # which is requests' own error to raise
+        # Sent again, it is decided afresh.
+        before = request.meshtrace_sent if isinstance(request, _RememberingRequest) else None
+        sent = departures.decide(request.headers, request.url or "", before)
+        if sent is not NOTHING:
+            # First of all: what is added must be taken off again.
+            _remember(request, sent)
+            headers: Any = request.headers
+            if type(headers) is dict:
+                # Somebody has put it in the place of requests' own, and it can have no attribute.
+                headers = request.headers = CaseInsensitiveDict(headers)
+            # The room of urllib3, which is handed these very headers, sees that all is decided.
+            headers.meshtrace_sent = True
+            put_on(headers, sent)
     except Exception:  # noqa: BLE001 - the call must go on
         notices.fault("adding headers to a call of requests")
-
-
-def _take_off(headers: MutableMapping[str, Any], sent: Sent) -> None:
-    """Leave the caller's own headers, but for what the caller has changed since."""
-    # What is gone was taken away on purpose, as requests does with Authorization on a redirect to
-    # another host: what it replaced does not come back.
-    gone = {name for name, _ in sent.fields if name not in headers}
-    for name, value in sent.fields:
-        if headers.get(name) == value:
-            del headers[name]
-    for name, value in sent.replaced.items():
-        if name.lower() not in gone:
-            headers.setdefault(name, value)
 
 
 def _remember(request: requests.PreparedRequest, sent: Sent) -> None:
@@ -250,23 +279,16 @@ def _remember(request: requests.PreparedRequest, sent: Sent) -> None:
 
 @functools.cache
 def _remembering(kind: Any) -> type[_RememberingRequest]:  # noqa: ANN401 - mypy: no Hashable
-    return type(kind.__name__, (_RememberingRequest, kind), _members(kind))
+    made: type[_RememberingRequest] = subclass(kind, _RememberingRequest, kind, meshtrace_kind=kind)
+    return made
 
 
 @functools.cache
 def _relaying(kind: Any) -> type[_RelayingSession]:  # noqa: ANN401 - mypy: no Hashable
     # Below the session's own class, whose `send` may choose another host.
     bases = (_RelayingSession,) if kind is requests.Session else (kind, _RelayingSession)
-    return type(kind.__name__, bases, _members(kind))
-
-
-def _members(kind: type) -> dict[str, Any]:
-    return {
-        "__doc__": kind.__doc__,
-        "__module__": kind.__module__,
-        "__qualname__": kind.__qualname__,
-        "meshtrace_kind": kind,
-    }
+    made: type[_RelayingSession] = subclass(kind, *bases, meshtrace_kind=kind)
+    return made
 
 
 def _blank(kind: Any, settings: Settings) -> requests.Session:  # noqa: ANN401 - mypy: no Hashable

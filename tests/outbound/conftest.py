@@ -2,12 +2,16 @@
 
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import ExitStack
 
+import httpx
+import httpx2
 import pytest
 import requests
+from anyio.from_thread import start_blocking_portal
 
 import meshtrace
+from tests.outbound.httpx_use import Use
 from tests.outbound.recording import Recorder, _Server, serving
 
 
@@ -20,14 +24,9 @@ def _server() -> Iterator[_Server]:
 @pytest.fixture
 def recorder(_server: _Server, monkeypatch: pytest.MonkeyPatch) -> Recorder:
     """Give a server on loopback that stands behind every host name, at every port."""
-    recorder = _server.recorder = Recorder(_server.server_address[1])
-
-    def getaddrinfo(host: str, *_: object, **__: object) -> list[tuple[Any, ...]]:
-        recorder.looked_up.append(host)
-        stream = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        return [(*stream, "", ("127.0.0.1", recorder.port))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    recorder = _server.recorder_of_a_test()
+    monkeypatch.setattr(socket, "getaddrinfo", recorder.getaddrinfo)
+    monkeypatch.setattr(socket.socket, "connect", recorder.leading_here(socket.socket.connect))
     monkeypatch.setenv("NO_PROXY", "*")
     return recorder
 
@@ -50,3 +49,21 @@ def session(request: pytest.FixtureRequest, recorder: Recorder) -> Iterator[requ
     make: Callable[[], requests.Session] = request.param
     with make() as session:
         yield session
+
+
+@pytest.fixture(params=["blocking", "asyncio", "trio"])
+def _way(request: pytest.FixtureRequest) -> str:
+    way: str = request.param
+    return way
+
+
+@pytest.fixture(params=[pytest.param(library, id=library.__name__) for library in (httpx, httpx2)])
+def use(request: pytest.FixtureRequest, _way: str) -> Iterator[Use]:
+    """Give httpx and httpx2, in each way in which they are used."""
+    with ExitStack() as stack:
+        portal = None
+        if _way != "blocking":
+            portal = stack.enter_context(start_blocking_portal(_way))
+        use = Use(request.param, portal)
+        stack.callback(use.close)
+        yield use

@@ -1,8 +1,9 @@
 """A server that every host name leads to, and that keeps what it gets."""
 
+import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +29,9 @@ USER_DATA = {"end-user": "jason", "baggage": "color=blue,user=al%20ice;ttl=1"}
 ALL = {**IDS, **VENDOR_DATA, **USER_DATA}
 """What a request brings that has everything."""
 
+ANYWHERE = "127.0.0.9"
+"""The address of every host name, which leads to the server as all addresses but its own do."""
+
 OTHER = {
     "x-request-id": "00000000-91f2-9b6d-a7a3-5b1e3f0c2d4e",
     "b3": "0000000000000abc-0000000000000def-0",
@@ -35,7 +39,7 @@ OTHER = {
 }
 """What another request brings."""
 
-BY_REQUESTS = frozenset(
+BY_CLIENTS = frozenset(
     {
         "accept",
         "accept-encoding",
@@ -44,12 +48,14 @@ BY_REQUESTS = frozenset(
         "content-length",
         "content-type",
         "cookie",
+        "grpc-accept-encoding",
         "host",
+        "te",
         "transfer-encoding",
         "user-agent",
     }
 )
-"""What requests sends by itself."""
+"""What the client libraries send by themselves."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +69,10 @@ class Received:
 
     @property
     def relayed(self) -> dict[str, str]:
-        """What came beside requests' own headers: names in lower case, one line each."""
+        """What came beside the library's own headers: names in lower case, one line each."""
         names = [name.lower() for name, _ in self.lines]
         assert sorted(set(names)) == sorted(names)
-        return {name: value for name, value in self.headers.items() if name not in BY_REQUESTS}
+        return {name: value for name, value in self.headers.items() if name not in BY_CLIENTS}
 
     @property
     def headers(self) -> dict[str, str]:
@@ -76,11 +82,20 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says."""
+    """
+    What the server says.
+
+    Attributes:
+        status: The status.
+        headers: More headers than the necessary ones.
+        body: The body.
+        lost: Whether the connection is closed, and nothing is said.
+    """
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b"ok"
+    lost: bool = False
 
 
 def redirect(url: str, status: int = 302) -> Answer:
@@ -94,20 +109,24 @@ class Recorder:
 
     Attributes:
         port: Where it listens.
+        nobody: A port where nobody listens.
         received: What came, in order.
         answers: Paths to the answers that are still to be given there; after them, plain ones.
         looked_up: The host names that were connected to, in order.
+        unreachable: How many of the next connections are refused.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, nobody: int) -> None:
         self.port = port
+        self.nobody = nobody
         self.received: list[Received] = []
         self.answers: dict[str, list[Answer]] = {}
         self.looked_up: list[str] = []
+        self.unreachable = 0
 
     @property
     def relayed(self) -> list[dict[str, str]]:
-        """What came beside requests' own headers, request by request."""
+        """What came beside the library's own headers, request by request."""
         return [received.relayed for received in self.received]
 
     def answer(self, received: Received) -> Answer:
@@ -116,9 +135,29 @@ class Recorder:
         waiting = self.answers.get(received.path)
         return waiting.pop(0) if waiting else Answer()
 
+    def getaddrinfo(self, host: str, port: object, *_: object, **__: object) -> list[Any]:
+        """Look a host name up: in the place of `socket.getaddrinfo`."""
+        self.looked_up.append(host)
+        stream = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        return [(*stream, "", (ANYWHERE, port))]
+
+    def leading_here(self, connect: Callable[[socket.socket, Any], None]) -> Callable[..., None]:
+        """Give what is to stand in the place of `socket.socket.connect`."""
+
+        def lead(connecting: socket.socket, address: Any) -> None:  # noqa: ANN401 - each family has its own
+            if connecting.family == socket.AF_INET and address[0] != "127.0.0.1":
+                port = self.nobody if self.unreachable else self.port
+                self.unreachable = max(0, self.unreachable - 1)
+                address = ("127.0.0.1", port)
+            connect(connecting, address)
+
+        return lead
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    """An answer leaves in one piece."""
     server: "_Server"
 
     def _serve(self) -> None:
@@ -126,6 +165,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.command, self.path, tuple(self.headers.items()), b"".join(self._body())
         )
         answer = self.server.recorder.answer(received)
+        if answer.lost:
+            self.close_connection = True
+            return
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -154,6 +196,18 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     recorder: Recorder
+    request_queue_size = 128
+    """Many connections are made at once."""
+
+    def __init__(self, *args: Any) -> None:  # noqa: ANN401 - socketserver's own
+        super().__init__(*args)
+        self.taken = socket.socket()
+        self.taken.bind(("127.0.0.1", 0))
+
+    def recorder_of_a_test(self) -> Recorder:
+        """Give a recorder that has received nothing yet."""
+        self.recorder = Recorder(self.server_address[1], self.taken.getsockname()[1])
+        return self.recorder
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's own
         """Let a client close its connection whenever it likes, and tell of all else."""
@@ -164,7 +218,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def serving() -> Iterator[_Server]:
     """Serve on a free port of loopback."""
-    with _Server(("127.0.0.1", 0), _Handler) as server:
+    with _Server(("127.0.0.1", 0), _Handler) as server, server.taken:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield server

@@ -55,12 +55,17 @@ def _prepared(**parts: object) -> requests.PreparedRequest:
     return prepared
 
 
-class Stubborn(requests.PreparedRequest):
-    """A request whose class cannot be told apart."""
+class _Sealing(type):
+    """Makes one class, and none that derives from it."""
 
-    def __init_subclass__(cls) -> None:
-        """Refuse."""
-        raise TypeError("no subclass")
+    def __new__(cls, name: str, bases: tuple[type, ...], members: dict[str, Any]) -> type:
+        if any(isinstance(base, _Sealing) for base in bases):
+            raise TypeError("no subclass")
+        return super().__new__(cls, name, bases, members)
+
+
+class Stubborn(requests.PreparedRequest, metaclass=_Sealing):
+    """A request of a class that cannot be built upon."""
 
 
 def _stubborn() -> requests.PreparedRequest:
