@@ -12,6 +12,7 @@ from meshtrace import notices
 from meshtrace.arrival import ASGI, Arrivals, refuse_mistakes
 from meshtrace.current import CURRENT, leave
 from meshtrace.relay.extract import SCOPE_KEY, from_asgi
+from meshtrace.relay.rules import InboundRules
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.settings import Options, Settings
 
@@ -21,7 +22,8 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+ASGIApp = Callable[[Any, Any, Any], Awaitable[object]]
+"""``app(scope, receive, send)``; frameworks have types of their own for the three."""
 
 _REQUESTS = ("http", "websocket")
 _RESPONSE_STARTS = ("http.response.start", "websocket.accept", "websocket.http.response.start")
@@ -50,12 +52,14 @@ class MeshTrace:
     >>> app = MeshTrace(app, incoming="ids")
     """
 
+    _kind_of_rules = InboundRules
+
     def __init__(
         self, app: ASGIApp, *, settings: Settings | None = None, **options: Unpack[Options]
     ) -> None:
         refuse_mistakes("MeshTrace", app, ASGI)
         self.app = app
-        self._arrivals = Arrivals(settings, options)
+        self._arrivals = Arrivals(settings, options, self._kind_of_rules)
         self._rules = self._arrivals.rules
         self._off = self._arrivals.off
         self._unsettled = True
@@ -65,8 +69,15 @@ class MeshTrace:
         if self._off or scope.get("type") not in _REQUESTS:
             await self.app(scope, receive, send)
             return
-        snapshot = scope.get(SCOPE_KEY)
-        if snapshot is None or not isinstance(snapshot, Snapshot):
+        snapshot: Any = scope.get(SCOPE_KEY)
+        # A scope that is served once more is a new request.
+        arrived = (
+            snapshot is None
+            or not isinstance(snapshot, Snapshot)
+            or snapshot.ended
+            or self._arrivals.outranks(snapshot)
+        )
+        if arrived:
             snapshot = self._extract(scope)
         elif CURRENT.get() is snapshot:
             # Nested: the outer one has done it.
@@ -77,10 +88,16 @@ class MeshTrace:
         if self._unsettled:
             self._arrivals.begin()
         token = CURRENT.set(snapshot)
+        slot = self._arrivals.join(snapshot, "asgi", scope) if snapshot.rules.joins else None
+        app = self.app if slot is None else slot.around_asgi(self.app)
         try:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
         finally:
             leave(token)
+            if slot is not None:
+                slot.leave(end=True)
+            if arrived:
+                snapshot.ended = True
             if self._unsettled:
                 self._unsettled = self._arrivals.end(snapshot)
 

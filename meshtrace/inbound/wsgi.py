@@ -11,6 +11,7 @@ from typing import Any, Unpack
 from meshtrace.arrival import WSGI, Arrivals, refuse_mistakes
 from meshtrace.current import CURRENT, Stepwise
 from meshtrace.relay.extract import ENVIRON_KEY, from_environ
+from meshtrace.relay.rules import InboundRules
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.settings import Options, Settings
 
@@ -46,22 +47,33 @@ class MeshTraceWSGI:
     >>> app = MeshTraceWSGI(app, incoming="ids")
     """
 
+    _kind_of_rules = InboundRules
+
     def __init__(
         self, app: WSGIApp, *, settings: Settings | None = None, **options: Unpack[Options]
     ) -> None:
         refuse_mistakes("MeshTraceWSGI", app, WSGI)
         self.app = app
-        self._arrivals = Arrivals(settings, options)
+        self._arrivals = Arrivals(settings, options, self._kind_of_rules)
         self._rules = self._arrivals.rules
         self._off = self._arrivals.off
         self._unsettled = True
 
-    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(  # noqa: C901 - a call less for each request
+        self, environ: Environ, start_response: StartResponse
+    ) -> Iterable[bytes]:
         """Serve one request."""
         if self._off:
             return self.app(environ, start_response)
-        snapshot = environ.get(ENVIRON_KEY)
-        if snapshot is None or not isinstance(snapshot, Snapshot):
+        snapshot: Any = environ.get(ENVIRON_KEY)
+        # An environ that is served once more is a new request.
+        arrived = (
+            snapshot is None
+            or not isinstance(snapshot, Snapshot)
+            or snapshot.ended
+            or self._arrivals.outranks(snapshot)
+        )
+        if arrived:
             rules = self._rules.value
             try:
                 snapshot = environ[ENVIRON_KEY] = from_environ(environ, rules)
@@ -75,18 +87,26 @@ class MeshTraceWSGI:
         if self._unsettled:
             self._arrivals.begin()
         token = CURRENT.set(snapshot)
+        slot = self._arrivals.join(snapshot, "wsgi", environ) if snapshot.rules.joins else None
+        app = self.app if slot is None else slot.around_wsgi(self.app)
+        streams = False
         try:
-            body = self.app(environ, start_response)
-            if isinstance(body, _COMPLETE):
+            body = app(environ, start_response)
+            if isinstance(body, _COMPLETE) or _is_file(body, environ):
                 return body
+            streams = True
             inside = CURRENT.get()
+            steps = Stepwise(inside) if slot is None else slot.steps(inside)
         finally:
             CURRENT.reset(token)
+            if slot is not None:
+                slot.leave(end=not streams)
+            if arrived and not streams:
+                snapshot.ended = True
             if self._unsettled:
                 self._unsettled = self._arrivals.end(snapshot)
-        if _is_file(body, environ):
-            return body
-        return _SizedBody(body, inside) if hasattr(body, "__len__") else _Body(body, inside)
+        kind = _SizedBody if hasattr(body, "__len__") else _Body
+        return kind(body, steps, snapshot if arrived else None)
 
 
 class _Body:
@@ -94,12 +114,13 @@ class _Body:
     A lazy body, whose steps and whose closing run in the request's context.
 
     The original iterable is closed exactly once, whoever closes first (PEP 3333, "Specification
-    Details").
+    Details"); with that the request ends.
     """
 
-    def __init__(self, body: Iterable[bytes], inside: Snapshot | None) -> None:
+    def __init__(self, body: Iterable[bytes], steps: Stepwise, ending: Snapshot | None) -> None:
         self._body = body
-        self._steps = Stepwise(inside)
+        self._steps = steps
+        self._ending = ending
         self._iterator: Iterator[bytes] | None = None
         self._open = True
 
@@ -115,7 +136,12 @@ class _Body:
         """Close the original body, if it can be closed and was not yet."""
         if self._open:
             self._open = False
-            self._steps.run(self._end)
+            try:
+                self._steps.run(self._end)
+            finally:
+                if self._ending is not None:
+                    self._ending.ended = True
+                self._steps.end()
 
     def _end(self) -> None:
         # The body may have made a generator; it ends here, for the request it belongs to, and not
