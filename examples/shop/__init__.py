@@ -1,0 +1,1 @@
+"""A small service, and how its tests see to it that traces stay whole."""
