@@ -1,4 +1,4 @@
-"""What the four services share: where they listen, and what a log line looks like."""
+"""What the four services share: where they listen, whom they report to, how a log line looks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 
-import meshtrace
+from meshtrace.logs import TraceFilter
 
 
 def listening_socket() -> socket.socket:
@@ -21,23 +21,39 @@ def listening_socket() -> socket.socket:
     return socket.create_server(("127.0.0.1", int(os.environ.get("PORT", "9080"))))
 
 
-class _TraceIds(logging.Filter):
-    """Puts the ids of the request that is being served on every log record."""
+def export_spans() -> None:
+    """
+    Report the spans that this service makes, if the variables of OpenTelemetry say where to.
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        context = meshtrace.current()
-        record.trace_id = context.trace_id or "-"
-        record.request_id = context.request_id or "-"
-        return True
+    Its SDK reads all of them: the name of the service, the endpoint, the sampler.
+    """
+    if "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" not in os.environ:
+        return
+    # A service that reports nothing need not have the SDK.
+    from opentelemetry import trace  # noqa: PLC0415
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
+        OTLPSpanExporter,
+    )
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
+
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+
+
+def log_name(name: str) -> str:
+    """Return *name* as it stands at the beginning of a log line, so that the lines are aligned."""
+    return f"{name:<19}"
 
 
 def logger(workload: str) -> logging.Logger:
     """Return the logger of *workload*, whose lines carry the trace id and the x-request-id."""
     handler = logging.StreamHandler()
-    handler.addFilter(_TraceIds())
+    handler.addFilter(TraceFilter())
     handler.setFormatter(
         logging.Formatter(
-            f"{workload:<11} %(message)s trace_id=%(trace_id)s request_id=%(request_id)s"
+            f"{log_name(workload)} %(message)s trace_id=%(trace_id)s request_id=%(request_id)s"
         )
     )
     log = logging.getLogger(f"bookinfo.{workload}")

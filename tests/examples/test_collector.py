@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -97,6 +99,23 @@ def test_quiet_is_a_while_after_the_last_span(collector: Collector) -> None:
     spans = collector.wait_until_quiet(quiet=1.0, seconds=30)
     sender.join()
     assert ["s"] == [span.span_id for span in spans]
+
+
+def test_a_browser_that_goes_away_is_no_news(
+    collector: Collector, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is printed into the demo's output."""
+    before = threading.active_count()
+    with socket.create_connection((LOOPBACK, collector.port)) as browser:
+        browser.sendall(b"GET / HT")
+        # Closing now resets the connection.
+        browser.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        deadline = time.monotonic() + 5
+        while threading.active_count() == before and time.monotonic() < deadline:
+            time.sleep(0.01)
+    while threading.active_count() > before and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ("", "") == capfd.readouterr()
 
 
 def test_cleared_spans_are_forgotten(collector: Collector) -> None:

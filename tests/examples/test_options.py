@@ -10,10 +10,12 @@ DEFAULTS = Options(
     tracer="zipkin",
     sampling=100,
     without=False,
+    spans=False,
     envoy=None,
     envoy_version=None,
     once=False,
     port=0,
+    export=None,
 )
 
 
@@ -22,21 +24,25 @@ def test_nothing_said_is_istios_defaults() -> None:
     assert DEFAULTS == read([], {})
 
 
-FLAGS = ["--tracer", "opentelemetry", "--sampling", "20", "--without", "--once"]
+FLAGS = ["--tracer", "opentelemetry", "--sampling", "20", "--without", "--spans", "--once"]
 FLAGS += ["--envoy", "/opt/envoy", "--envoy-version", "1.36.4"]
+ZIPKIN = "http://localhost:9411/api/v2/spans"
+FLAGS += ["--export", ZIPKIN]
 VARIABLES = {
     "TRACER": "opentelemetry",
     "SAMPLING": "20",
     "WITHOUT": "1",
+    "SPANS": "1",
     "ONCE": "1",
     "ENVOY": "/opt/envoy",
     "ENVOY_VERSION": "1.36.4",
+    "EXPORT": ZIPKIN,
 }
 
 
 def test_flags_and_variables_say_the_same() -> None:
     """`make demo TRACER=...` is `python -m examples.bookinfo --tracer ...`."""
-    wanted = Options("opentelemetry", 20, True, "/opt/envoy", "1.36.4", True, 0)  # noqa: FBT003
+    wanted = Options("opentelemetry", 20, True, True, "/opt/envoy", "1.36.4", True, 0, ZIPKIN)  # noqa: FBT003
     assert wanted == read(FLAGS, {})
     assert wanted == read([], VARIABLES)
 
@@ -60,6 +66,9 @@ def test_a_switch_can_be_off(value: str) -> None:
         pytest.param({"SAMPLING": "101"}, "101 is not a percentage", id="sampling, too much"),
         pytest.param(
             {"SAMPLING": "nan"}, "nan is not a percentage", id="sampling, no number at all"
+        ),
+        pytest.param(
+            {"EXPORT": "http://localhost:9411"}, "is not like http://", id="export, but not how"
         ),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 
+import pytest
 from rich.console import Console, RenderableType
 
 from examples.bookinfo.runner.report import log_lines, trace_tree
@@ -58,12 +59,18 @@ def test_an_orphan_is_marked() -> None:
 
 
 def test_only_the_lines_of_the_trace_are_shown() -> None:
-    """Of all that the services logged, the lines with its id."""
-    lines = ["details GET trace_id=7ace", "details GET trace_id=0dd"]
-    assert lines[:1] == _printed(log_lines(lines, ["7ace"]))
+    """Of all that the services and their sidecars logged, the lines with its id, side by side."""
+    lines = [
+        "details         GET trace_id=7ace",
+        "details         GET trace_id=0dd",
+        "details-sidecar GET trace_id=7ace",
+    ]
+    assert [lines[0], lines[2]] == _printed(log_lines(lines, ["7ace"]))
 
 
-def test_no_line_of_the_trace_is_told() -> None:
-    """Without meshtrace no line has a trace id, and that is said rather than left blank."""
-    (told,) = _printed(log_lines(["details GET trace_id=-"], ["7ace"]))
-    assert told.endswith("no log line has a trace id")
+@pytest.mark.parametrize("sidecars", [[], ["details-sidecar GET trace_id=7ace"]])
+def test_no_line_of_a_service_is_told(sidecars: list[str]) -> None:
+    """Without meshtrace no line of a service has a trace id; that is said under its sidecar's."""
+    *shown, told = _printed(log_lines(["details GET trace_id=-", *sidecars], ["7ace"]))
+    assert sidecars == shown
+    assert told.endswith("no line of theirs has a trace id")

@@ -21,6 +21,8 @@ def _rendered(name: str, tracer: str = "zipkin", **values: object) -> Any:  # no
         "sampling": 20,
         "spawn_upstream_span": "false",
         "workload": "details",
+        "log_name": "details-sidecar",
+        "headers_log": "details-sidecar.headers",
         "service": "details",
         "app_port": 2,
         "inbound_port": 3,
@@ -67,6 +69,26 @@ def test_a_sidecar_has_an_inbound_and_an_outbound_listener() -> None:
         )
         for listener in listeners
     ]
+
+
+def test_a_sidecar_logs_what_its_service_logs() -> None:
+    """A line for each request that came, with the ids; none for the calls that leave."""
+    inbound, outbound = _managers(_rendered("sidecar.yaml"))
+    log, _headers = inbound["access_log"]
+    line = log["typed_config"]["log_format"]["text_format_source"]["inline_string"]
+    assert line.startswith("details-sidecar %REQ(:METHOD)% ")
+    assert line.endswith(" trace_id=%TRACE_ID% request_id=%REQ(X-REQUEST-ID)%\n")
+    assert ["envoy.access_loggers.file"] == [log["name"] for log in outbound["access_log"]]
+
+
+def test_every_envoy_notes_the_headers_when_a_request_comes_and_when_it_ends() -> None:
+    """In a file of its own, for the trace page."""
+    sidecar, gateway = _rendered("sidecar.yaml"), _rendered("gateway.yaml")
+    for manager in [*_managers(sidecar), *_managers(gateway)]:
+        log = manager["access_log"][-1]["typed_config"]
+        assert "details-sidecar.headers" == log["path"]
+        assert "%REQ(X-B3-TRACEID)%" == log["log_format"]["json_format"]["headers"]["x-b3-traceid"]
+        assert {"flush_access_log_on_new_request": True} == manager["access_log_options"]
 
 
 def test_every_route_leads_to_a_cluster_that_is_there() -> None:

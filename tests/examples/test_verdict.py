@@ -56,6 +56,36 @@ def test_the_route_says_what_a_whole_trace_is(visit: Visit, spans: int) -> None:
     assert [] == _said(visit, _spans(visit, delayed=visit == JASON))
 
 
+@pytest.mark.parametrize(
+    ("visit", "spans"),
+    [
+        pytest.param(LOGIN, 4, id="signing in is served once"),
+        pytest.param(PLAIN, 12, id="reviews v1: three services and two calls"),
+        pytest.param(GUEST, 16, id="reviews v3: four services and three calls"),
+    ],
+)
+def test_spans_of_the_services_own_count_too(visit: Visit, spans: int) -> None:
+    """Where services make spans, a trace with Envoy's alone is not whole."""
+    assert spans == expected(visit, own_spans=True).spans
+    (finding,) = judge([visit], _spans(visit), sampling=100, own_spans=True).findings
+    assert [f"{expected(visit).spans} spans instead of {spans}"] == finding.problems
+
+
+def test_a_services_own_spans_stand_between_its_envoys() -> None:
+    """Envoy's inbound span, the service's two, Envoy's outbound span."""
+    (to_page,) = expected(PLAIN, own_spans=True).below
+    (inbound,) = to_page.below
+    (page,) = inbound.below
+    (details,) = page.below[0].below
+    kinds = [(hop.made_by, hop.kind) for hop in (inbound, page, page.below[0], details)]
+    assert [
+        ("envoy", "SERVER"),
+        ("application", "SERVER"),
+        ("application", "CLIENT"),
+        ("envoy", "CLIENT"),
+    ] == kinds
+
+
 def test_the_whole_trace_of_a_page_nests_as_called() -> None:
     """Each call hangs from its caller's inbound span, each callee from the call."""
     ratings = Hop("reviews-v3", "CLIENT", (Hop("ratings", "SERVER"),))

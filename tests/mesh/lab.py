@@ -55,6 +55,7 @@ class Seen:
     reviews: str | None
     spans: list[Span]
     headers: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    own_spans: bool = False
 
     @property
     def traces(self) -> list[Trace]:
@@ -69,7 +70,7 @@ class Seen:
     @property
     def whole(self) -> Hop:
         """The one tree that they should be."""
-        return whole_page(self.reviews)
+        return whole_page(self.reviews, own_spans=self.own_spans)
 
     def values(self, name: str) -> dict[str, list[str]]:
         """Return every workload's lines of one header."""
@@ -79,9 +80,10 @@ class Seen:
         }
 
 
-def whole_page(reviews: str | None) -> Hop:
+def whole_page(reviews: str | None, *, own_spans: bool = False) -> Hop:
     """Return the trace of a product page whose reviews *reviews* wrote."""
-    return expected(Visit("GET /productpage", None, 200, reviews, 0, 0))
+    visit = Visit("GET /productpage", None, 200, reviews, 0, 0)
+    return expected(visit, own_spans=own_spans)
 
 
 def look(mesh: Mesh, lines: Lines = (), *, spans: int | None = None) -> Seen:
@@ -98,7 +100,7 @@ def look(mesh: Mesh, lines: Lines = (), *, spans: int | None = None) -> Seen:
     known = len(records.read_bytes()) if records.exists() else 0
     status, page = fetch(mesh.address, lines)
     reviews = served_by(page)
-    wanted = whole_page(reviews).spans if spans is None else spans
+    wanted = whole_page(reviews, own_spans=mesh.spans).spans if spans is None else spans
     mesh.collector.wait_for(lambda arrived: len(arrived) >= wanted)
     arrived = mesh.collector.wait_until_quiet(0.4)
     new = records.read_bytes()[known:].decode().splitlines() if records.exists() else []
@@ -106,7 +108,7 @@ def look(mesh: Mesh, lines: Lines = (), *, spans: int | None = None) -> Seen:
         record["workload"]: [tuple(line) for line in record["headers"]]
         for record in map(json.loads, new)
     }
-    return Seen(status, reviews, arrived, headers)
+    return Seen(status, reviews, arrived, headers, mesh.spans)
 
 
 def fetch(address: str, lines: Lines = ()) -> tuple[int, str]:

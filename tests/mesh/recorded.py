@@ -18,7 +18,7 @@ import uvicorn
 import waitress
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from examples.bookinfo.service import listening_socket
+from examples.bookinfo.service import export_spans, listening_socket
 
 RECORDS = os.environ["RECORDS"]
 WORKLOAD = os.environ["WORKLOAD"]
@@ -60,6 +60,7 @@ def recording_wsgi(app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterabl
 
 def main() -> None:
     """Serve one service of the bookshop."""
+    export_spans()
     service = os.environ["SERVICE"]
     module = importlib.import_module(f"examples.bookinfo.{service}.app")
     app = module.create_app(incoming="trust") if service == "productpage" else module.app

@@ -35,7 +35,7 @@ def environment() -> dict[str, str]:
     return {**ours, "COLUMNS": "150", MARK: f"{os.getpid()}-{time.monotonic_ns()}"}
 
 
-OPTIONS = {"TRACER", "SAMPLING", "WITHOUT", "ONCE", "ENVOY", "ENVOY_VERSION"}
+OPTIONS = {"TRACER", "SAMPLING", "WITHOUT", "SPANS", "ONCE", "ENVOY", "ENVOY_VERSION", "EXPORT"}
 
 
 def _run(environment: dict[str, str], **options: str) -> subprocess.CompletedProcess[str]:
@@ -78,7 +78,12 @@ def test_one_whole_trace_per_request(tracer: str, environment: dict[str, str]) -
         ended.stdout,
     )
     assert re.search(r"reviews-v2 +out ratings:9080/\* .*fault: delayed", ended.stdout)
-    assert re.search(r"ratings +GET /ratings/0 trace_id=[0-9a-f]{32} request_id=", ended.stdout)
+    assert re.search(
+        r"^ratings +GET /ratings/0 (trace_id=[0-9a-f]{32} request_id=[0-9a-f-]{36})\n"
+        r"ratings-sidecar +GET /ratings/0 200 \1$",
+        ended.stdout,
+        re.MULTILINE,
+    )
     assert [] == _left_behind(environment)
 
 
@@ -200,7 +205,7 @@ def test_on_a_terminal_it_serves_until_it_is_asked_to_end(
         (address,) = re.findall(r"http://127\.0\.0\.1:\d+/productpage", shown)
         page = build_opener(ProxyHandler({})).open(address).read().decode()
         (trace_id,) = re.findall(r"Trace <code>([0-9a-f]{32})</code>", page)
-        screen.wait_for(f"{trace_id}")
+        screen.wait_for(f"#trace={trace_id}")
         screen.process.send_signal(signal.Signals[name])
         assert "Traceback" not in screen.rest()
         assert 0 == screen.process.wait(30)

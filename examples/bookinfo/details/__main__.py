@@ -3,6 +3,7 @@
 import waitress
 
 from examples.bookinfo.details.app import app
-from examples.bookinfo.service import listening_socket
+from examples.bookinfo.service import export_spans, listening_socket
 
+export_spans()
 waitress.serve(app, sockets=[listening_socket()], _quiet=True)

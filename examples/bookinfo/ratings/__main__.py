@@ -3,7 +3,8 @@
 import uvicorn
 
 from examples.bookinfo.ratings.app import app
-from examples.bookinfo.service import listening_socket
+from examples.bookinfo.service import export_spans, listening_socket
 
+export_spans()
 config = uvicorn.Config(app, log_level="warning", timeout_keep_alive=75)
 uvicorn.Server(config).run(sockets=[listening_socket()])

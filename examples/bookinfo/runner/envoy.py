@@ -55,6 +55,9 @@ def command(binary: Path, configuration: Path) -> list[str]:
         "--disable-hot-restart",
         "--log-level",
         "error",
+        # The access log is read while Envoy runs.
+        "--file-flush-interval-msec",
+        "50",
     ]
 
 

@@ -14,16 +14,18 @@ from pathlib import Path
 from string import Template
 from typing import Self
 
-from examples.bookinfo.runner import envoy, ports, sidecars
+from examples.bookinfo.runner import envoy, headers, ports, sidecars
 from examples.bookinfo.runner.collector import Collector
 from examples.bookinfo.runner.errors import DemoError, PortInUseError
 from examples.bookinfo.runner.processes import Process, ProcessGroup
 from examples.bookinfo.runner.services import BOOKINFO, Service
+from examples.bookinfo.service import log_name
 
 PROJECT = Path(__file__).parents[3]
 SIDECAR = "-sidecar"
 START_SECONDS = 60.0
 ATTEMPTS = 3
+REPORT_EVERY = "100"  # milliseconds
 
 # What the user's shell says about these is not meant for our processes.
 _FOREIGN = ("MESHTRACE_", "OTEL_")
@@ -38,10 +40,12 @@ class Mesh:
         tracer: One of `sidecars.TRACERS`, or a file of the same kind.
         sampling: How many of a hundred requests the Envoys trace.
         without: Switch meshtrace off in every service.
+        spans: Let every service make spans of its own, and report them to the collector.
         binary: The Envoy to run; the installed one by default.
         port: Where the gateway listens; 0 is any free port.
         services: What to run.
         files: Files to take instead of those in ``sidecars/`` with these names.
+        export: Given all that the collector takes: the path that it came to, and the body.
         on_progress: Told the name of each part when it is up.
 
     Raises:
@@ -54,19 +58,23 @@ class Mesh:
         tracer: str | Path = "zipkin",
         sampling: float = 100,
         without: bool = False,
+        spans: bool = False,
         binary: Path | None = None,
         port: int = 0,
         services: Sequence[Service] = BOOKINFO,
         files: Mapping[str, Path] | None = None,
+        export: Callable[[str, bytes], None] | None = None,
         on_progress: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self.services = tuple(services)
         self.sampling = sampling
+        self.without = without
+        self.spans = spans
         self._tracer = tracer if isinstance(tracer, Path) else sidecars.TRACERS[tracer]
-        self._without = without
         self._binary = binary
         self._port = port
         self._files = files or {}
+        self._export = export
         self._on_progress = on_progress
 
     @property
@@ -90,8 +98,17 @@ class Mesh:
         self._group.check()
 
     def log_lines(self, workload: str) -> list[str]:
-        """Return what a service has logged so far."""
+        """Return what a service, or the sidecar of that name, has logged so far."""
         return self._group.processes[workload].lines()
+
+    def all_log_lines(self) -> list[str]:
+        """Return what all have logged so far: each service, and after it its sidecar."""
+        return [
+            line
+            for service in self.services
+            for name in (service.workload, service.workload + SIDECAR)
+            for line in self.log_lines(name)
+        ]
 
     def process(self, name: str) -> Process:
         """Return one of `parts`."""
@@ -117,7 +134,7 @@ class Mesh:
 
     def _start(self, stack: contextlib.ExitStack, binary: Path) -> None:
         """Start everything at once: all ports are known before the first process is."""
-        self.collector = stack.enter_context(Collector())
+        self.collector = stack.enter_context(Collector(self._export))
         workloads = [service.workload for service in self.services]
         self._gateway = _reserve(stack, self._port)
         self._inbound = {workload: _reserve(stack) for workload in workloads}
@@ -151,10 +168,23 @@ class Mesh:
         return _clean_environment() | {
             "LISTEN_FD": str(listen_fd),
             "PYTHONUNBUFFERED": "1",
-            "MESHTRACE_DISABLED": "1" if self._without else "0",
+            "MESHTRACE_DISABLED": "1" if self.without else "0",
             # In a pod, iptables lead every call to the sidecar. Here this does.
             "http_proxy": outbound,
+            **(self._reporting(service) if self.spans else {}),
             **own,
+        }
+
+    def _reporting(self, service: Service) -> dict[str, str]:
+        return {
+            "MESHTRACE_SPANS": "1",
+            "OTEL_SERVICE_NAME": service.workload,
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": f"http://{ports.LOOPBACK}:{self.collector.port}/v1/traces",
+            "OTEL_BSP_SCHEDULE_DELAY": REPORT_EVERY,
+            # The mesh decides what is traced. It knows nothing of a probe, which is not.
+            "OTEL_TRACES_SAMPLER": "parentbased_always_off",
+            # Spans do not go through the sidecar: they would make spans there.
+            "no_proxy": ports.LOOPBACK,
         }
 
     def _start_sidecar(self, binary: Path, service: Service, app_port: int) -> None:
@@ -166,6 +196,7 @@ class Mesh:
             "inbound_port": inbound.port,
             "outbound_port": outbound.port,
             "spawn_upstream_span": "false",
+            "log_name": log_name(service.workload + SIDECAR),
         }
         self._start_envoy(binary, service.workload + SIDECAR, "sidecar.yaml", values)
 
@@ -185,6 +216,7 @@ class Mesh:
             "tracer": self._tracer,
             "sampling": self.sampling,
             "collector_port": self.collector.port,
+            "headers_log": self._group.directory / f"{name}{headers.SUFFIX}",
         }
         where = {
             workload.replace("-", "_") + "_port": inbound.port

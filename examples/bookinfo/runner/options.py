@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from examples.bookinfo.runner import sidecars
+from examples.bookinfo.runner import export, sidecars
 
 T = TypeVar("T", int, float)
 
@@ -16,11 +16,13 @@ VARIABLES = {
     "TRACER": "--tracer",
     "SAMPLING": "--sampling",
     "WITHOUT": "--without",
+    "SPANS": "--spans",
     "ENVOY": "--envoy",
     "ENVOY_VERSION": "--envoy-version",
     "ONCE": "--once",
+    "EXPORT": "--export",
 }
-SWITCHES = {"WITHOUT", "ONCE"}
+SWITCHES = {"WITHOUT", "SPANS", "ONCE"}
 OFF = {"0", "false", "no", "off"}
 
 
@@ -31,10 +33,12 @@ class Options:
     tracer: str
     sampling: float
     without: bool
+    spans: bool
     envoy: str | None
     envoy_version: str | None
     once: bool
     port: int
+    export: str | None
 
 
 def read(arguments: Sequence[str], environment: Mapping[str, str]) -> Options:
@@ -58,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m examples.bookinfo",
         description="Four services behind real Envoy sidecars, and one trace through all of them.",
-        epilog=f"Also as variables: {', '.join(VARIABLES)}; WITHOUT=1 and ONCE=1 switch on.",
+        epilog=f"Also as variables: {', '.join(VARIABLES)}; WITHOUT=1, SPANS=1, ONCE=1 switch on.",
     )
     parser.add_argument(
         "--tracer",
@@ -76,6 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--without", action="store_true", help="switch meshtrace off, and see the traces break"
     )
+    parser.add_argument(
+        "--spans",
+        action="store_true",
+        help="let the services make spans of their own, between those of the Envoys",
+    )
     parser.add_argument("--envoy", metavar="PATH", help="the Envoy binary to run")
     parser.add_argument(
         "--envoy-version",
@@ -90,7 +99,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--port", type=_port, default=0, help="where to serve the page (default: any free port)"
     )
+    parser.add_argument(
+        "--export",
+        type=_collector,
+        metavar="URL",
+        help="send the spans on to a collector of yours: to Zipkin at .../api/v2/spans, or by "
+        "OTLP over HTTP to .../v1/traces",
+    )
     return parser
+
+
+def _collector(text: str) -> str:
+    try:
+        return export.checked(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _percentage(text: str) -> float:

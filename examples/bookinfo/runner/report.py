@@ -8,8 +8,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from examples.bookinfo.runner.spans import Span, Trace
-from examples.bookinfo.runner.verdict import Finding, Verdict, expected, request_ids
+from examples.bookinfo.runner.spans import APPLICATION, Span, Trace
+from examples.bookinfo.runner.verdict import Finding, Verdict, request_ids
 
 COLOURS = {
     "gateway": "bright_black",
@@ -33,10 +33,10 @@ def trace_tree(trace: Trace) -> RenderableType:
     for branch, span in _branches(trace):
         table.add_row(
             Text.assemble((branch, "bright_black"), (span.workload, _colour(span))),
-            Text.assemble((_DIRECTION.get(span.kind, ""), "bright_black"), _operation(span)),
+            Text.assemble((_way(span), "bright_black"), span.label),
             f"{span.duration / 1000:.1f} ms",
             span.span_id,
-            ", ".join(_notes(trace, span)),
+            ", ".join(trace.notes(span)),
         )
     return Group(heading, table)
 
@@ -44,22 +44,13 @@ def trace_tree(trace: Trace) -> RenderableType:
 _DIRECTION = {"SERVER": "in  ", "CLIENT": "out "}
 
 
+def _way(span: Span) -> str:
+    app = "app " if span.made_by == APPLICATION else ""
+    return app + _DIRECTION.get(span.kind, "")
+
+
 def _colour(span: Span) -> str:
     return COLOURS.get(span.workload.partition("-")[0], "white")
-
-
-def _operation(span: Span) -> str:
-    # Only the gateway's own span for its call is named after the cluster and not after the route.
-    return span.operation.removeprefix("router ").removesuffix(" egress")
-
-
-def _notes(trace: Trace, span: Span) -> Iterable[str]:
-    yield from span.notes
-    attempts = len(trace.children(span))
-    if span.kind == "CLIENT" and attempts > 1:
-        yield f"{attempts} attempts"
-    if span in trace.orphans:
-        yield f"orphan: nobody reported {span.parent_id}"
 
 
 def _branches(trace: Trace) -> Iterable[tuple[str, Span]]:
@@ -89,7 +80,7 @@ def every_request(verdict: Verdict) -> RenderableType:
             finding.visit.user or "-",
             finding.visit.reviews or "-",
             str(finding.spans),
-            str(expected(finding.visit).spans),
+            str(finding.whole.spans),
             str(len(finding.traces)),
             _in_short(finding),
         )
@@ -123,18 +114,20 @@ def summary(verdict: Verdict) -> RenderableType:
 
 
 def log_lines(lines: Sequence[str], trace_ids: Iterable[str]) -> RenderableType:
-    """Show those of *lines* that belong to one of the traces, their trace id set off."""
+    """
+    Show those of *lines* that belong to one of the traces, their trace id set off.
+
+    Sidecars always know the trace; that no service does is said.
+    """
     wanted = list(trace_ids)
-    shown = Text()
-    for line in lines:
-        if any(trace_id in line for trace_id in wanted):
-            shown.append(line + "\n")
+    shown = [line for line in lines if any(trace_id in line for trace_id in wanted)]
+    text = Text("\n").join(map(Text, shown))
     for trace_id in wanted:
-        shown.highlight_words([trace_id], style="bold")
-    shown.rstrip()
-    return shown or Text(
-        "nothing that could be told apart: no log line has a trace id", style="red"
-    )
+        text.highlight_words([trace_id], style="bold")
+    if all(line.split()[0].endswith("-sidecar") for line in shown):
+        told = "nothing of the services could be told apart: no line of theirs has a trace id"
+        return Group(*[text] * bool(shown), Text(told, style="red"))
+    return text
 
 
 def console(*, terminal: bool) -> Console:

@@ -10,8 +10,15 @@ from dataclasses import dataclass, field
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as OtlpSpan
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-OTLP_KINDS = {OtlpSpan.SPAN_KIND_SERVER: "SERVER", OtlpSpan.SPAN_KIND_CLIENT: "CLIENT"}
+OTLP_KINDS = {
+    OtlpSpan.SPAN_KIND_SERVER: "SERVER",
+    OtlpSpan.SPAN_KIND_CLIENT: "CLIENT",
+    OtlpSpan.SPAN_KIND_INTERNAL: "INTERNAL",
+}
+ENVOY = "envoy"
+APPLICATION = "application"
 
 # Envoy's response flags that a reader of a trace wants to see.
 FLAGS = {
@@ -26,7 +33,7 @@ FLAGS = {
 
 @dataclass(frozen=True)
 class Span:
-    """One span of one Envoy; times in microseconds since 1970."""
+    """One span, of an Envoy or of an application; times in microseconds since 1970."""
 
     trace_id: str
     span_id: str
@@ -37,6 +44,13 @@ class Span:
     start: int
     duration: int
     tags: Mapping[str, str] = field(default_factory=dict, compare=False)
+    made_by: str = field(default=ENVOY, compare=False)
+
+    @property
+    def label(self) -> str:
+        """Its operation, without what Envoy says around it."""
+        # Only the gateway's own span for its call is named after the cluster and not the route.
+        return self.operation.removeprefix("router ").removesuffix(" egress")
 
     @property
     def request_id(self) -> str | None:
@@ -51,9 +65,11 @@ class Span:
     @property
     def notes(self) -> list[str]:
         """What was out of the ordinary, in words."""
-        status = self.tags.get("http.status_code", "")
+        status = self.tags.get("http.status_code") or self.tags.get("http.response.status_code", "")
         notes = [FLAGS[flag] for flag in self._flags if flag in FLAGS]
-        return [*notes, f"status {status}"] if status >= "400" else notes
+        if status >= "400":
+            return [*notes, f"status {status}"]
+        return notes or ["error"] * ("error" in self.tags)
 
     @property
     def _flags(self) -> list[str]:
@@ -83,13 +99,26 @@ class Trace:
         """Return the spans right below *parent*."""
         return [span for span in self.spans if span.parent_id == parent.span_id]
 
+    def notes(self, span: Span) -> list[str]:
+        """Return what was out of the ordinary with *span*, by itself and in its place here."""
+        attempts = len(self.children(span)) if span.kind == "CLIENT" else 1
+        return [
+            *span.notes,
+            *[f"{attempts} attempts"] * (attempts > 1),
+            *[f"orphan: nobody reported {span.parent_id}"] * (span in self.orphans),
+        ]
+
     def walk(self) -> Iterator[tuple[int, Span]]:
-        """Go through the tree from the top: each span with its depth."""
+        """Go through the tree from the top: each span once, with its depth."""
+        met: set[int] = set()
 
         def below(span: Span, depth: int) -> Iterator[tuple[int, Span]]:
+            met.add(id(span))
             yield depth, span
             for child in self.children(span):
-                yield from below(child, depth + 1)
+                # Two spans may claim one id, and a span to be its own parent.
+                if id(child) not in met:
+                    yield from below(child, depth + 1)
 
         for top in self.tops:
             yield from below(top, 0)
@@ -116,6 +145,7 @@ def from_zipkin(body: bytes) -> list[Span]:
             start=span.get("timestamp", 0),
             duration=span.get("duration", 0),
             tags=span.get("tags", {}),
+            made_by=_made_by(span.get("tags", {})),
         )
         for span in json.loads(body)
     ]
@@ -133,12 +163,24 @@ def from_otlp(body: bytes) -> list[Span]:
             kind=OTLP_KINDS.get(span.kind, "?"),
             start=span.start_time_unix_nano // 1000,
             duration=(span.end_time_unix_nano - span.start_time_unix_nano) // 1000,
-            tags=_tags(span.attributes),
+            tags=_tags(span.attributes) | _error(span.status),
+            made_by=_made_by(_tags(resource_spans.resource.attributes) | _tags(span.attributes)),
         )
         for resource_spans in ExportTraceServiceRequest.FromString(body).resource_spans
         for scope_spans in resource_spans.scope_spans
         for span in scope_spans.spans
     ]
+
+
+def _made_by(tags: Mapping[str, str]) -> str:
+    # Envoy says the one on every span, and the other for all that it hands over by OTLP.
+    envoy = tags.get("component") == "proxy" or tags.get("telemetry.sdk.name") == "envoy"
+    return ENVOY if envoy else APPLICATION
+
+
+def _error(status: Status) -> dict[str, str]:
+    failed = status.code == Status.STATUS_CODE_ERROR
+    return {"error": status.message or "true"} if failed else {}
 
 
 def _tags(attributes: Iterable[KeyValue]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from examples.bookinfo.runner.spans import Span, Trace, traces
+from examples.bookinfo.runner.spans import APPLICATION, ENVOY, Span, Trace, traces
 from examples.bookinfo.runner.visitor import Visit
 
 ASK_RATINGS = {"reviews-v2", "reviews-v3"}
@@ -16,11 +16,12 @@ EVERYTHING = 100.0
 
 @dataclass(frozen=True, order=True)
 class Hop:
-    """One span as it should be: who makes it, as server or client, and what hangs below it."""
+    """One span as it should be: where, as server or client, what hangs below it, who makes it."""
 
     workload: str
     kind: str
     below: tuple[Hop, ...] = ()
+    made_by: str = ENVOY
 
     @property
     def spans(self) -> int:
@@ -28,18 +29,32 @@ class Hop:
         return 1 + sum(hop.spans for hop in self.below)
 
 
-def expected(visit: Visit) -> Hop:
-    """Return the trace that *visit* should have made: a span a listener, two at the gateway."""
-    calls = [_call("productpage", Hop("details", "SERVER"))] if visit.reviews else []
+def expected(visit: Visit, *, own_spans: bool = False) -> Hop:
+    """
+    Return the trace that *visit* should have made: a span a listener, two at the gateway.
+
+    With *own_spans* each service has two kinds more, between those of its two listeners: one for
+    the request, and one for each call.
+    """
+    served = _served_with_spans if own_spans else _served
+    calls = [_call("productpage", served("details"))] if visit.reviews else []
     if visit.reviews:
-        asks = [_call(visit.reviews, Hop("ratings", "SERVER"))] * (visit.reviews in ASK_RATINGS)
-        calls.append(_call("productpage", Hop(visit.reviews, "SERVER", tuple(asks))))
-    page = Hop("productpage", "SERVER", tuple(sorted(calls)))
-    return Hop("gateway", "SERVER", (_call("gateway", page),))
+        asks = [_call(visit.reviews, served("ratings"))] * (visit.reviews in ASK_RATINGS)
+        calls.append(_call("productpage", served(visit.reviews, *asks)))
+    return Hop("gateway", "SERVER", (_call("gateway", served("productpage", *calls)),))
 
 
 def _call(workload: str, callee: Hop) -> Hop:
     return Hop(workload, "CLIENT", (callee,))
+
+
+def _served(workload: str, *calls: Hop) -> Hop:
+    return Hop(workload, "SERVER", tuple(sorted(calls)))
+
+
+def _served_with_spans(workload: str, *calls: Hop) -> Hop:
+    own = (Hop(workload, "CLIENT", (call,), APPLICATION) for call in calls)
+    return _served(workload, Hop(workload, "SERVER", tuple(sorted(own)), APPLICATION))
 
 
 def actual(trace: Trace) -> list[Hop]:
@@ -47,7 +62,7 @@ def actual(trace: Trace) -> list[Hop]:
 
     def hop(span: Span) -> Hop:
         below = sorted(hop(child) for child in trace.children(span))
-        return Hop(span.workload, span.kind, tuple(below))
+        return Hop(span.workload, span.kind, tuple(below), span.made_by)
 
     return [hop(top) for top in trace.tops]
 
@@ -57,6 +72,7 @@ class Finding:
     """What one visit left behind."""
 
     visit: Visit
+    whole: Hop
     traces: Sequence[Trace]
     problems: Sequence[str]
 
@@ -79,21 +95,25 @@ class Verdict:
         return not self.strays and not any(finding.problems for finding in self.findings)
 
 
-def judge(visits: Sequence[Visit], spans: Sequence[Span], *, sampling: float) -> Verdict:
+def judge(
+    visits: Sequence[Visit], spans: Sequence[Span], *, sampling: float, own_spans: bool = False
+) -> Verdict:
     """Hold the spans that arrived against what the visits should have made."""
     findings = []
     for visit in visits:
+        whole = expected(visit, own_spans=own_spans)
         found = traces(span for span in spans if visit.saw(span))
-        findings.append(Finding(visit, found, problems(visit, found, sampling=sampling)))
+        wrong = problems(visit, whole, found, sampling=sampling)
+        findings.append(Finding(visit, whole, found, wrong))
     strays = [span for span in spans if not any(visit.saw(span) for visit in visits)]
     return Verdict(findings, strays)
 
 
-def problems(visit: Visit, found: Sequence[Trace], *, sampling: float) -> list[str]:
+def problems(visit: Visit, whole: Hop, found: Sequence[Trace], *, sampling: float) -> list[str]:
     """Say in words what is wrong with the traces that *visit* left; nothing if all is well."""
     if sampling < EVERYTHING and not found:
         return _wrong_answers(visit)
-    return [*_wrong_answers(visit), *_wrong_traces(visit, found)]
+    return [*_wrong_answers(visit), *_wrong_traces(visit, whole, found)]
 
 
 def _wrong_answers(visit: Visit) -> list[str]:
@@ -105,9 +125,8 @@ def _wrong_answers(visit: Visit) -> list[str]:
     return wrong
 
 
-def _wrong_traces(visit: Visit, found: Sequence[Trace]) -> list[str]:
+def _wrong_traces(visit: Visit, whole: Hop, found: Sequence[Trace]) -> list[str]:
     wrong = []
-    whole = expected(visit)
     spans = [span for trace in found for span in trace.spans]
     if len(found) != 1:
         wrong.append(f"{len(found)} traces")
