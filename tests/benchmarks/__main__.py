@@ -19,7 +19,17 @@ from rich.console import Console
 from rich.progress import Progress
 
 from tests.benchmarks.imports import IMPORTS, milliseconds
-from tests.benchmarks.report import SCENARIOS, VARIANTS, Samples, import_table, scenario_table
+from tests.benchmarks.report import (
+    SCENARIOS,
+    VARIANTS,
+    Samples,
+    import_table,
+    scenario_table,
+    spans_table,
+    start_table,
+)
+from tests.benchmarks.starts import STARTS
+from tests.benchmarks.starts import milliseconds as start_milliseconds
 from tests.benchmarks.surroundings import ROOT, describe, environment
 
 if TYPE_CHECKING:
@@ -29,7 +39,8 @@ EXPLANATION = """\
 Sixteen headers, six of them for tracing, other ids in every request. "added": what a variant
 costs more than bare. "ratio": that beside hand-written code; the budget is judged on the least
 of the runs. "relayed": how many of the six fields were sent on as they came. OpenTelemetry is
-its instrumentations of ASGI, WSGI and requests, reading and writing W3C and B3."""
+its instrumentations of ASGI, WSGI and each client, reading and writing W3C and B3. Where httpx,
+aiohttp or urllib3 sends, the request is written as HTTP/1.1, too."""
 
 
 def main() -> None:
@@ -38,9 +49,10 @@ def main() -> None:
     samples: Samples = {scenario: {variant: [] for variant in VARIANTS} for scenario in SCENARIOS}
     verbatim: dict[str, dict[str, list[str]]] = {scenario: {} for scenario in SCENARIOS}
     imports: dict[str, list[float]] = {name: [] for name in IMPORTS}
+    starts: dict[str, dict[str, list[float]]] = {name: {"alone": [], "run": []} for name in STARTS}
 
     progress = Progress(console=Console(stderr=True), transient=True)
-    steps = arguments.runs * (len(VARIANTS) + len(IMPORTS))
+    steps = arguments.runs * (len(VARIANTS) + len(IMPORTS) + len(STARTS))
     with progress:
         task = progress.add_task("measuring", total=steps)
         for _ in range(arguments.runs):
@@ -53,6 +65,10 @@ def main() -> None:
             for name in IMPORTS:
                 imports[name].append(milliseconds(name))
                 progress.advance(task)
+            for name, start in starts.items():
+                start["alone"].append(start_milliseconds(name, run=False))
+                start["run"].append(start_milliseconds(name, run=True))
+                progress.advance(task)
 
     surroundings = describe()
     console = Console(highlight=False)
@@ -60,7 +76,9 @@ def main() -> None:
     console.print(" ".join(EXPLANATION.split()), end="\n\n")
     for scenario in SCENARIOS:
         console.print(scenario_table(scenario, samples[scenario], verbatim[scenario]), "")
-    console.print(import_table(imports))
+    console.print(spans_table(samples), "")
+    console.print(import_table(imports), "")
+    console.print(start_table(starts))
     if arguments.json:
         arguments.json.write_text(
             json.dumps(
@@ -69,6 +87,7 @@ def main() -> None:
                     "microseconds": samples,
                     "verbatim": verbatim,
                     "import_milliseconds": imports,
+                    "start_milliseconds": starts,
                 },
                 indent=1,
             )
@@ -96,7 +115,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--seconds-per-run",
         type=float,
-        default=0.15,
+        default=0.1,
         metavar="SECONDS",
         help="for each of the scenarios of a run (%(default)s)",
     )

@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from tests.benchmarks.imports import IMPORTS
+from tests.benchmarks.starts import BUDGET, STARTS
 from tests.benchmarks.traffic import OURS
 
 if TYPE_CHECKING:
@@ -22,15 +23,22 @@ VARIANTS = {
     "opentelemetry_sdk": "OpenTelemetry SDK",
     "meshtrace_patch": "meshtrace patch()",
     "meshtrace_wrap": "meshtrace wrap()",
+    "meshtrace_spans": "meshtrace, spans on",
 }
+
+SPANS_BUDGET = 0.5
+"""How much of what OpenTelemetry's instrumentations cost spans of meshtrace's own may cost."""
 
 SCENARIOS = {
     "asgi-inbound": ("ASGI, inbound only", 1.2),
-    "asgi-sent": ("ASGI, inbound and one request sent", 1.5),
+    "asgi-sent": ("ASGI, inbound and one request sent by requests", 1.5),
     "asgi-written": ("ASGI, the same, and the request written as HTTP/1.1", 1.5),
+    "asgi-httpx": ("ASGI, inbound and one request sent by httpx", 1.5),
+    "asgi-aiohttp": ("ASGI, inbound and one request sent by aiohttp", 1.5),
     "wsgi-inbound": ("WSGI, inbound only", 1.5),
-    "wsgi-sent": ("WSGI, inbound and one request sent", 1.5),
+    "wsgi-sent": ("WSGI, inbound and one request sent by requests", 1.5),
     "wsgi-written": ("WSGI, the same, and the request written as HTTP/1.1", 1.5),
+    "wsgi-urllib3": ("WSGI, inbound and one request sent by urllib3", 1.5),
 }
 """The title of each, and how many times the cost of hand-written code meshtrace may cost."""
 
@@ -53,10 +61,29 @@ def scenario_table(
         middle = _compared(median(runs), median(samples["bare"]), median(samples["handwritten"]))
         cells = [VARIANTS[variant], *least.cells(variant), *middle.cells(variant)]
         met = least.ratio <= budget
-        cells.append(_verdict(met=met) if variant.startswith("meshtrace") else "")
+        judged = variant in ("meshtrace_patch", "meshtrace_wrap")
+        cells.append(_verdict(met=met) if judged else "")
         if sending:
             cells.append(f"{len(verbatim[variant])}/{len(OURS)}")
         table.add_row(*cells)
+    return table
+
+
+def spans_table(samples: Samples) -> Table:
+    """Lay out what own spans cost, in and out, beside OpenTelemetry's instrumentations."""
+    headings = ("OpenTelemetry SDK", "meshtrace", "ratio", f"<= {SPANS_BUDGET}")
+    table = _table("Own spans on, in + out (microseconds added for one request, least)", headings)
+    for name, (title, _) in SCENARIOS.items():
+        if not name.endswith("-inbound"):
+            bare, theirs, ours = (
+                min(samples[name][variant])
+                for variant in ("bare", "opentelemetry_sdk", "meshtrace_spans")
+            )
+            ratio = (ours - bare) / (theirs - bare)
+            figures = map(_figure, (theirs - bare, ours - bare, ratio))
+            # The budget is that of ASGI and requests.
+            verdict = _verdict(met=ratio <= SPANS_BUDGET) if name == "asgi-sent" else ""
+            table.add_row(title, *figures, verdict)
     return table
 
 
@@ -73,6 +100,18 @@ def import_table(samples: Mapping[str, Sequence[float]]) -> Table:
             _figure(median(runs)),
             _verdict(met=ratio < 1) if name == "meshtrace" else "",
         )
+    return table
+
+
+def start_table(samples: Mapping[str, Mapping[str, Sequence[float]]]) -> Table:
+    """Lay out what ``meshtrace run`` adds to a start."""
+    headings = ("alone", "run", "added", f"<= {BUDGET:.0f}")
+    table = _table("Starting under meshtrace run (milliseconds, least)", headings)
+    for name, start in samples.items():
+        alone, run = min(start["alone"]), min(start["run"])
+        met = _verdict(met=run - alone <= BUDGET)
+        figures = map(_figure, (alone, run, run - alone))
+        table.add_row(STARTS[name].title, *figures, "" if name == "nothing" else met)
     return table
 
 

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections import deque
+from inspect import iscoroutinefunction
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from tests.benchmarks.traffic import StubAdapter, Traffic, WritingAdapter
+from tests.benchmarks.nowhere import StubAdapter, WritingAdapter
+from tests.benchmarks.outbound import (
+    Aiohttp,
+    Clients,
+    Httpx,
+    Outbound,
+    Requests,
+    Urllib3,
+    finish,
+)
+from tests.benchmarks.traffic import Traffic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-    import requests
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    Making = Callable[["Variant", Traffic], Outbound]
 
-class Variant(Protocol):
+
+class Variant(Clients, Protocol):
     """What each module in `tests.benchmarks.variants` offers."""
 
     def install(self) -> None:
@@ -27,31 +38,6 @@ class Variant(Protocol):
 
     def wsgi(self, app: WSGIApplication) -> WSGIApplication:
         """Put the variant's middleware around *app*."""
-
-    def session(self) -> requests.Session:
-        """Make the session that the endpoint sends with."""
-
-
-class Outbound:
-    """What an endpoint sends with, and the requests that wait to be sent."""
-
-    def __init__(self, variant: Variant, traffic: Traffic, adapter: StubAdapter) -> None:
-        """Make the variant's session, with no network below it."""
-        self.adapter = adapter
-        self.session = variant.session()
-        self.session.mount("http://", self.adapter)
-        # Looking for proxies in the environment would cost more than all that is compared here.
-        self.session.trust_env = False
-        self.waiting: deque[requests.PreparedRequest] = deque()
-        self._calls = traffic.calls()
-
-    def prepare(self, number: int) -> None:
-        """Make requests for so many runs of the endpoint."""
-        self.waiting.extend(islice(self._calls, number))
-
-    def send(self) -> None:
-        """Send the next one."""
-        self.session.send(self.waiting.popleft())
 
 
 class Scenario(Protocol):
@@ -70,12 +56,12 @@ class Scenario(Protocol):
 
 
 class ASGIScenario:
-    """Drives coroutines by hand: no event loop to be measured beside what matters."""
+    """Runs a batch of requests one after the other, as one coroutine."""
 
-    def __init__(self, variant: Variant, *, adapter: StubAdapter | None = None) -> None:
+    def __init__(self, variant: Variant, outbound: Making | None = None) -> None:
         """Build the application and put *variant* around it."""
         traffic = Traffic()
-        self.outbound = Outbound(variant, traffic, adapter) if adapter else None
+        self.outbound = outbound(variant, traffic) if outbound else None
         self._scopes = traffic.scopes()
         app = variant.asgi(_asgi_endpoint(self.outbound))
         self._app = cast("Callable[..., Coroutine[Any, Any, None]]", app)
@@ -88,22 +74,26 @@ class ASGIScenario:
 
     def serve(self, arrivals: Iterable[dict[str, Any]]) -> None:
         """Run the application on each of them to its end."""
-        app = self._app
-        for scope in arrivals:
-            _finish(app(scope, _receive, _send))
+        run = self.outbound.run if self.outbound else finish
+        run(self._serve(arrivals))
 
     def head(self, arrival: dict[str, Any]) -> dict[str, str]:
         """Give back the headers that *arrival* brought."""
         return {name.decode(): value.decode() for name, value in arrival["headers"]}
 
+    async def _serve(self, arrivals: Iterable[dict[str, Any]]) -> None:
+        app = self._app
+        for scope in arrivals:
+            await app(scope, _receive, _send)
+
 
 class WSGIScenario:
     """Calls, iterates and closes, as PEP 3333 tells a server to."""
 
-    def __init__(self, variant: Variant, *, adapter: StubAdapter | None = None) -> None:
+    def __init__(self, variant: Variant, outbound: Making | None = None) -> None:
         """Build the application and put *variant* around it."""
         traffic = Traffic()
-        self.outbound = Outbound(variant, traffic, adapter) if adapter else None
+        self.outbound = outbound(variant, traffic) if outbound else None
         self._environs = traffic.environs()
         self._app = variant.wsgi(_wsgi_endpoint(self.outbound))
 
@@ -134,15 +124,26 @@ class WSGIScenario:
 
 
 def scenarios(variant: Variant) -> dict[str, Scenario]:
-    """Build all four, by name."""
+    """Build them all, by name."""
     return {
         "asgi-inbound": ASGIScenario(variant),
-        "asgi-sent": ASGIScenario(variant, adapter=StubAdapter()),
-        "asgi-written": ASGIScenario(variant, adapter=WritingAdapter()),
+        "asgi-sent": ASGIScenario(variant, _stubbed),
+        "asgi-written": ASGIScenario(variant, _written),
+        "asgi-httpx": ASGIScenario(variant, Httpx),
+        "asgi-aiohttp": ASGIScenario(variant, Aiohttp),
         "wsgi-inbound": WSGIScenario(variant),
-        "wsgi-sent": WSGIScenario(variant, adapter=StubAdapter()),
-        "wsgi-written": WSGIScenario(variant, adapter=WritingAdapter()),
+        "wsgi-sent": WSGIScenario(variant, _stubbed),
+        "wsgi-written": WSGIScenario(variant, _written),
+        "wsgi-urllib3": WSGIScenario(variant, Urllib3),
     }
+
+
+def _stubbed(variant: Variant, traffic: Traffic) -> Outbound:
+    return Requests(variant, traffic, StubAdapter())
+
+
+def _written(variant: Variant, traffic: Traffic) -> Outbound:
+    return Requests(variant, traffic, WritingAdapter())
 
 
 def _asgi_endpoint(outbound: Outbound | None) -> ASGIApp:
@@ -153,8 +154,17 @@ def _asgi_endpoint(outbound: Outbound | None) -> ASGIApp:
     if outbound is None:
         return inbound_only
 
+    send_on = outbound.send
+    if iscoroutinefunction(send_on):
+
+        async def awaiting(scope: Scope, receive: Receive, send: Send) -> None:
+            await send_on()
+            await inbound_only(scope, receive, send)
+
+        return awaiting
+
     async def sending(scope: Scope, receive: Receive, send: Send) -> None:
-        outbound.send()
+        send_on()
         await inbound_only(scope, receive, send)
 
     return sending
@@ -173,14 +183,6 @@ def _wsgi_endpoint(outbound: Outbound | None) -> WSGIApplication:
         return inbound_only(environ, start_response)
 
     return sending
-
-
-def _finish(coroutine: Coroutine[Any, Any, None]) -> None:
-    try:
-        coroutine.send(None)
-    except StopIteration:
-        return
-    raise RuntimeError("the endpoint waits for nothing, so neither may what is around it")
 
 
 async def _receive() -> Message:

@@ -13,6 +13,9 @@ ROOT = Path(__file__).parents[2]
 
 _PACKAGES = (
     "requests",
+    "httpx",
+    "aiohttp",
+    "urllib3",
     "opentelemetry-api",
     "opentelemetry-sdk",
     "opentelemetry-instrumentation",

@@ -11,13 +11,13 @@ import pytest
 from tests.benchmarks import __main__ as benchmark
 from tests.benchmarks.imports import IMPORTS
 from tests.benchmarks.report import SCENARIOS, VARIANTS
+from tests.benchmarks.starts import STARTS
 from tests.benchmarks.traffic import OURS, Traffic
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.parametrize("scenario", ["asgi-sent", "asgi-written", "wsgi-sent", "wsgi-written"])
 @pytest.mark.parametrize(
     ("variant", "expected"),
     [
@@ -35,12 +35,18 @@ if TYPE_CHECKING:
         ),
         pytest.param("meshtrace_patch", list(OURS), id="meshtrace.patch sends all six on"),
         pytest.param("meshtrace_wrap", list(OURS), id="meshtrace.wrap sends all six on"),
+        pytest.param(
+            "meshtrace_spans",
+            ["x-request-id", "x-b3-traceid", "x-b3-sampled"],
+            id="with spans on meshtrace sends spans of its own in the same trace",
+        ),
     ],
 )
-def test_verbatim(variant: str, expected: list[str], scenario: str) -> None:
-    """Each variant forwards what it claims to forward, on ASGI and on WSGI."""
+def test_verbatim(variant: str, expected: list[str]) -> None:
+    """Each variant forwards what it claims to forward, on ASGI and on WSGI, by every client."""
     figures = benchmark.measure(variant, seconds=0)
-    assert expected == figures["verbatim"][scenario]
+    sending = [scenario for scenario in SCENARIOS if not scenario.endswith("-inbound")]
+    assert dict.fromkeys(sending, expected) == figures["verbatim"]
 
 
 def test_traffic_is_never_the_same_twice() -> None:
@@ -68,6 +74,10 @@ def test_the_whole_of_it(
     }
     assert dict.fromkeys(IMPORTS, 1) == {
         name: len(runs) for name, runs in figures["import_milliseconds"].items()
+    }
+    assert {name: {"alone": 1, "run": 1} for name in STARTS} == {
+        name: {how: len(runs) for how, runs in samples.items()}
+        for name, samples in figures["start_milliseconds"].items()
     }
     printed = capsys.readouterr().out
     assert [True] * len(SCENARIOS) == [title in printed for title, _ in SCENARIOS.values()]

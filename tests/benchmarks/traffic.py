@@ -8,12 +8,10 @@ is a new object, so hashing it is part of what is timed, as it is behind a real 
 from __future__ import annotations
 
 import random
-from http.client import HTTPConnection
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import requests
-from requests.adapters import BaseAdapter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,64 +107,12 @@ class Traffic:
 
     def calls(self) -> Iterator[requests.PreparedRequest]:
         """Yield the prepared requests to send, each to a path of its own."""
-        while True:
+        for url in self.urls():
             call = self._template.copy()
-            call.url = f"http://reviews:9080/reviews/{self._random.getrandbits(32)}"
+            call.url = url
             yield call
 
-
-class StubAdapter(BaseAdapter):
-    """Answers every request with an empty 200, and keeps the last one."""
-
-    last: requests.PreparedRequest
-
-    def send(
-        self, request: requests.PreparedRequest, *_: object, **__: object
-    ) -> requests.Response:
-        """Answer without a network."""
-        self.last = request
-        response = requests.Response()
-        response.status_code = 200
-        response.request = request
-        return response
-
-    def close(self) -> None:
-        """Do nothing: there is nothing open."""
-
-
-class WritingAdapter(StubAdapter):
-    """
-    Writes the head of every request too, as every adapter that reaches a network does.
-
-    A header that is added is written, whoever adds it; nothing is read, and no socket is there.
-    """
-
-    def __init__(self) -> None:
-        """Open the connection to nowhere."""
-        super().__init__()
-        self._connection = _Nowhere("reviews", 9080)
-
-    def send(
-        self, request: requests.PreparedRequest, *_: object, **__: object
-    ) -> requests.Response:
-        """Write, and answer."""
-        self._connection.write(request)
-        return super().send(request)
-
-
-class _Nowhere(HTTPConnection):
-    """The standard library's writer, with no socket below it."""
-
-    def connect(self) -> None:
-        """Do nothing: there is nobody to connect to."""
-
-    def send(self, data: object) -> None:
-        """Forget the bytes."""
-
-    def write(self, request: requests.PreparedRequest) -> None:
-        """Write the head of one request, as urllib3 does."""
-        self.close()
-        self.putrequest(request.method or "GET", request.path_url)
-        for name, value in request.headers.items():
-            self.putheader(name, value)
-        self.endheaders()
+    def urls(self) -> Iterator[str]:
+        """Yield URLs to call, no two the same."""
+        while True:
+            yield f"http://reviews:9080/reviews/{self._random.getrandbits(32)}"

@@ -1,17 +1,31 @@
-"""What a team writes by itself: ten names, a context variable, a session that copies."""
+"""What a team writes by itself: ten names, a context variable, and a copy for each client."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import requests
+
+from tests.benchmarks.variants.bare import aiohttp_session, pool_manager
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = [
+    "aiohttp_session",
+    "asgi",
+    "headers",
+    "httpx_client",
+    "install",
+    "pool_manager",
+    "session",
+    "wsgi",
+]
 
 NAMES = frozenset(
     (
@@ -103,3 +117,18 @@ def wsgi(app: WSGIApplication) -> WSGIApplication:
 def session() -> requests.Session:
     """Make a session that copies the headers."""
     return ForwardingSession()
+
+
+async def copy(request: httpx.Request) -> None:
+    """Copy the headers that were kept onto a request of httpx."""
+    request.headers.update(incoming.get({}))
+
+
+def httpx_client(transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
+    """Make a client with an event hook that copies the headers."""
+    return httpx.AsyncClient(transport=transport, event_hooks={"request": [copy]})
+
+
+def headers() -> dict[str, str]:
+    """Give the headers that were kept."""
+    return incoming.get({})

@@ -1,22 +1,38 @@
-"""meshtrace, with every session of requests patched."""
+"""meshtrace, with every client of the four libraries patched."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import requests
-
 import meshtrace
+from tests.benchmarks.variants.bare import (
+    aiohttp_session,
+    headers,
+    httpx_client,
+    pool_manager,
+    session,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
     from starlette.types import ASGIApp
 
+__all__ = [
+    "aiohttp_session",
+    "asgi",
+    "headers",
+    "httpx_client",
+    "install",
+    "pool_manager",
+    "session",
+    "wsgi",
+]
+
 
 def install() -> None:
-    """Patch requests."""
-    meshtrace.patch("requests")
+    """Patch the four."""
+    meshtrace.patch("requests", "httpx", "aiohttp", "urllib3")
 
 
 def asgi(app: ASGIApp) -> ASGIApp:
@@ -27,8 +43,3 @@ def asgi(app: ASGIApp) -> ASGIApp:
 def wsgi(app: WSGIApplication) -> WSGIApplication:
     """Put the middleware around *app*."""
     return meshtrace.MeshTraceWSGI(app)
-
-
-def session() -> requests.Session:
-    """Make a plain session."""
-    return requests.Session()
