@@ -1,8 +1,6 @@
 """Take the place of a library's functions and classes, and let it show as little as can be."""
 
-import asyncio
 import functools
-import inspect
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +10,8 @@ __all__ = ["Replacement", "subclass"]
 Function = Callable[..., Any]
 
 _MISSING = object()
+_CO_COROUTINE = 0x80
+"""As `inspect` has it."""
 
 
 class Replacement:
@@ -92,9 +92,12 @@ class Replacement:
         def function(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the original's own
             return (changed if self.on else original)(*args, **kwargs)
 
-        return (
-            _as_coroutine_function(function) if inspect.iscoroutinefunction(original) else function
-        )
+        return _as_coroutine_function(function) if _is_coroutine_function(original) else function
+
+
+def _is_coroutine_function(function: Function) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _CO_COROUTINE)
 
 
 def _as_coroutine_function(function: Function) -> Function:
@@ -103,8 +106,13 @@ def _as_coroutine_function(function: Function) -> Function:
 
     It is not made an ``async def``, because libraries count frames for their warnings.
     """
+    # Loaded here: the first import of either may be what a replacement waits for.
     if sys.version_info >= (3, 12):
+        import inspect  # noqa: PLC0415 - see above
+
         return inspect.markcoroutinefunction(function)
+    import asyncio  # noqa: PLC0415 - see above
+
     function._is_coroutine = asyncio.coroutines._is_coroutine  # type: ignore[attr-defined]  # noqa: SLF001 - as Python 3.11 has it
     return function
 

@@ -8,7 +8,7 @@ import pytest
 
 from meshtrace import notices
 from meshtrace.arrival import Arrivals
-from meshtrace.departure import Departures
+from meshtrace.departure import NOTHING, Departures
 from meshtrace.inbound import grpc as inbound
 from meshtrace.otel.spans import client
 from meshtrace.otel.spans.rpc import of_call, of_request
@@ -128,7 +128,10 @@ def test_a_span_that_cannot_be_made_does_not_harm_the_call(
     monkeypatch.setattr(client, "begin_rpc", _raise)
     assert None is departures.attempt_rpc("/shop.Reviews/Get", None)
     monkeypatch.setenv("MESHTRACE_DISABLED", "1")
-    assert None is Departures("grpc", Settings()).attempt_rpc("/shop.Reviews/Get", None)
+    off = Departures("grpc", Settings())
+    assert None is off.attempt_rpc("/shop.Reviews/Get", None)
+    assert None is off.attempt("GET", "http://reviews:9080/")
+    assert NOTHING is off.decide({}, "http://reviews:9080/")
     assert [] == spans.all
 
 
