@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from meshtrace.checker.calls import Note
 from meshtrace.checker.evidence import Diagnosis, Evidence
 from meshtrace.checker.loss import lost_all
 
@@ -85,22 +86,46 @@ def _phantom(evidence: Evidence) -> Diagnosis:
     )
 
 
-def _request_id(_evidence: Evidence) -> Diagnosis:
+def _request_id(evidence: Evidence) -> Diagnosis:
+    note = evidence.example.call.note
+    if note is not None and note.context:
+        fix = "take the header out of the call: meshtrace sends the one that came"
+    else:
+        fix = (
+            "relay x-request-id as it came, all 36 characters; make one only where none came, "
+            "as a UUID with its dashes"
+        )
     return Diagnosis(
         "request-id-replaced",
         "the service or a middleware in it makes a request id of its own",
-        "relay x-request-id as it came, all 36 characters; make one only where none came, "
-        "as str(uuid.uuid4())",
+        fix,
     )
 
 
-def _mixed(_evidence: Evidence) -> Diagnosis:
+def _mixed(evidence: Evidence) -> Diagnosis:
+    note = evidence.example.call.note
+    if note is not None and note.context and not _in_a_request(note):
+        return Diagnosis(
+            "kept-context",
+            "a worker that was started inside a request keeps that request's context",
+            "start it in `with meshtrace.detached():`, and put meshtrace.carry(job) for it to do",
+        )
+    if evidence.is_python:
+        fix = "keep them in a ContextVar, set at the start of every request (meshtrace does)"
+    else:
+        fix = "keep one set of them per request (in Node: AsyncLocalStorage)"
     return Diagnosis(
         "leak",
         "the headers are kept where requests share them: a module's global, an attribute of a "
         "shared session or client",
-        "keep them in a ContextVar, set at the start of every request (meshtrace does)",
+        fix,
     )
+
+
+def _in_a_request(note: Note) -> bool:
+    """Tell whether the context is surely the request's own; then it is not meshtrace that mixes."""
+    # Starlette runs a plain function there, below the middleware but on another stack.
+    return note.inside or note.thread.startswith("AnyIO worker thread")
 
 
 def _doubled(evidence: Evidence) -> Diagnosis:

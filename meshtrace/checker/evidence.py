@@ -25,6 +25,7 @@ _clients: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ("curl/", "curl"),
     )
 )
+_PYTHON = {"requests", "httpx", "httpx2", "aiohttp", "urllib3", "urllib.request", "http.client"}
 _TRACERS = {
     "sentry-trace": "Sentry",
     "newrelic": "New Relic",
@@ -60,6 +61,8 @@ class Evidence(NamedTuple):
         rest_is_kept: Whether the same call is right for some probe.
         others_are_kept: Whether other calls of the service are right.
         runs_already: Whether the service runs elsewhere, and others may stand between.
+        command: The service's command, as a shell reads it; empty when it is not known.
+        kept: The headers that the same call keeps for some probe.
     """
 
     code: str
@@ -68,12 +71,19 @@ class Evidence(NamedTuple):
     rest_is_kept: bool
     others_are_kept: bool
     runs_already: bool
+    command: str = ""
+    kept: tuple[str, ...] = ()
 
     @property
     def client(self) -> str:
         """The client library; empty when it is not known."""
         note = self.example.call.note
         return (note.client if note else "") or client_of(self.example.call.header("user-agent"))
+
+    @property
+    def is_python(self) -> bool:
+        """Whether the service is known to be written in Python."""
+        return self.example.call.note is not None or self.client in _PYTHON
 
     @property
     def tracers(self) -> list[str]:

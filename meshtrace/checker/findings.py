@@ -1,5 +1,6 @@
 """What a check has found: the same fault of the same call once, however many probes show it."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -113,6 +114,13 @@ def _finding(
             for judged in other.judged
         ),
         runs_already=plan.listen is not None,
+        command=shlex.join(plan.command),
+        kept=_once(
+            row.name
+            for judged in endpoint.judged
+            for row in judged.rows
+            if row.verdict == "kept" and not row.remark
+        ),
     )
     return Finding(
         endpoint,

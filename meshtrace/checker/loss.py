@@ -21,9 +21,6 @@ NO_HEADERS_CAME = (
 """Why a service that keeps everything may still break a trace: nothing came."""
 
 
-_PYTHON = {"requests", "httpx", "httpx2", "aiohttp", "urllib3", "urllib.request", "http.client"}
-
-
 def lost_all(evidence: Evidence) -> Diagnosis:
     """Name the likely cause."""
     return _inside_python(evidence) or _from_outside(evidence)
@@ -49,22 +46,32 @@ def _inside_python(evidence: Evidence) -> Diagnosis | None:
     # Without us, and with nothing carried anywhere, there is no context that could be lost.
     if note.root != "main" and (note.facts["used"] or evidence.others_are_kept):
         return _in_a_thread(note.root, note.thread, with_us=note.facts["used"])
-    return _outside(note, client) if note.facts["used"] else None
+    return _outside(note, client, evidence.command) if note.facts["used"] else None
 
 
-def _outside(note: Note, client: str) -> Diagnosis:
+def _outside(note: Note, client: str, command: str) -> Diagnosis:
     if not note.facts["middleware"]:
         return Diagnosis(
             "no-middleware",
             f"{client} is ready, but no middleware of meshtrace ever ran",
-            "app.add_middleware(MeshTrace), or app.wsgi_app = MeshTraceWSGI(app.wsgi_app)",
+            _read_requests(command),
         )
     return Diagnosis(
-        "outside-middleware",
-        "the call is made outside of meshtrace's middleware: before it, after it, or by a task "
-        "that no request started",
-        "make MeshTrace the outermost: add it last, or wrap the application in it",
+        "no-context",
+        "the call is made in a thread or task that does not have the request's context "
+        "(a pool's thread, a queue's worker), or in a middleware outside of meshtrace's",
+        "meshtrace.carry(function) for what is handed over; for a thread that a request starts, "
+        'meshtrace.patch("threading"); only if the call is in a middleware: make MeshTrace the '
+        "outermost",
     )
+
+
+def _read_requests(command: str) -> str:
+    """Say how requests are read: first the way that fits every framework, where it is not taken."""
+    middleware = "the middleware for its framework (README)"
+    if "meshtrace run " in command:
+        return middleware
+    return f"meshtrace run {command or 'COMMAND'}, or {middleware}"
 
 
 def _in_a_thread(root: str, thread: str, *, with_us: bool) -> Diagnosis:
@@ -80,6 +87,14 @@ def _in_a_thread(root: str, thread: str, *, with_us: bool) -> Diagnosis:
 
 
 def _from_outside(evidence: Evidence) -> Diagnosis:
+    missing = [name for name in evidence.names if name not in evidence.kept]
+    if evidence.kept and missing and not evidence.rest_is_kept:
+        return Diagnosis(
+            "some-only",
+            f"the service carries {', '.join(evidence.kept)} only: the other fields are not on "
+            "its list",
+            f"carry {', '.join(missing)}, too",
+        )
     client = evidence.client
     by = f" ({client})" if client else ""
     if evidence.others_are_kept or evidence.rest_is_kept:
@@ -91,8 +106,8 @@ def _from_outside(evidence: Evidence) -> Diagnosis:
     cause = f"nothing in the service carries the headers from the request to its calls{by}"
     if evidence.runs_already:
         cause += ". Or they never reached it: " + "; ".join(NO_HEADERS_CAME)
-    if client in _PYTHON or evidence.example.call.note is not None:
-        fix = "app.add_middleware(MeshTrace) and meshtrace.patch(), or: meshtrace run COMMAND"
+    if evidence.is_python:
+        fix = f"{_read_requests(evidence.command)} and meshtrace.patch()"
     else:
         fix = f"copy these headers from the request to each call: {_BY_HAND}"
     return Diagnosis("not-carried", cause, fix)

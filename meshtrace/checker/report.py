@@ -26,7 +26,7 @@ def as_text(plan: Plan, checked: Checked, findings: Findings, way: Iterable[str]
     for endpoint in checked.endpoints:
         lines += [*_endpoint(endpoint, findings), ""]
     lines += _unseen(checked)
-    lines += _outcomes(checked)
+    lines += _outcomes(checked, findings)
     lines += _sum(plan, checked, findings)
     return "\n".join(lines)
 
@@ -105,7 +105,7 @@ def _unseen(checked: Checked) -> Iterator[str]:
         yield ""
 
 
-def _outcomes(checked: Checked) -> Iterator[str]:
+def _outcomes(checked: Checked, findings: Findings) -> Iterator[str]:
     troubles = Counter(
         outcome.trouble or f"answered {outcome.status}"
         for _, outcome in checked.outcomes
@@ -113,7 +113,7 @@ def _outcomes(checked: Checked) -> Iterator[str]:
     )
     for trouble, count in troubles.items():
         yield f"{count} of {len(checked.outcomes)} probes: {trouble}"
-    if any(trouble.startswith("answered") for trouble in troubles):
+    if findings.called and any(trouble.startswith("answered") for trouble in troubles):
         yield "  If the service needs more than {} from those it calls: --answer FILE"
 
 
@@ -135,17 +135,23 @@ def _sum(plan: Plan, checked: Checked, findings: Findings) -> Iterator[str]:
         yield "If a trace breaks here all the same, no headers come to this service; likely causes:"
         yield from (f"  - {reason}" for reason in NO_HEADERS_CAME)
     if findings.unchecked and not (plan.leaf and not findings.called):
-        yield from _unchecked(findings)
+        yield from _unchecked(checked, findings)
     elif findings.status == 2:  # noqa: PLR2004 - could not check
         yield f"COULD NOT CHECK: not every probe was answered ({said})"
 
 
-def _unchecked(findings: Findings) -> Iterator[str]:
+def _unchecked(checked: Checked, findings: Findings) -> Iterator[str]:
     if findings.called:
         yield "COULD NOT CHECK: for these probes the service called nobody:"
         yield from (f"  - {name}" for name in findings.unchecked)
     else:
         yield "COULD NOT CHECK: the service made no outbound HTTP call that was seen."
+        statuses = Counter(outcome.status for _, outcome in checked.outcomes if outcome.status)
+        if {*statuses} == {404}:
+            yield "  Every probe was answered 404: wrong --path?"
+        elif statuses:
+            said = ", ".join(f"{count} with {status}" for status, count in statuses.items())
+            yield f"  Its own answers: {said}"
         yield "  Ask for something that calls: --path /orders?id=1, --method POST --body '{}'"
         yield "  A service that calls nobody: --leaf"
 

@@ -70,7 +70,7 @@ def says(call: Outgoing, found: dict[str, str], *, was_read: bool) -> str:
 def _hints(call: Outgoing, found: dict[str, str], *, was_read: bool) -> Iterator[str]:
     if not was_read:
         yield (
-            "No middleware read the request: app.add_middleware(meshtrace.MeshTrace), "
+            "No middleware read the request: add the one for the framework (README), "
             "or wrap the application."
         )
     elif not call.within:

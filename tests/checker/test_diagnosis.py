@@ -27,9 +27,10 @@ def _of(  # noqa: PLR0913 - all that a diagnosis can depend on
     rest_is_kept: bool = False,
     others_are_kept: bool = False,
     runs_already: bool = False,
+    **known: Any,  # noqa: ANN401 - what evidence can have
 ) -> Diagnosis:
     [example] = judged(probe(name), headers, note=note).judged
-    evidence = Evidence(code, names, example, rest_is_kept, others_are_kept, runs_already)
+    evidence = Evidence(code, names, example, rest_is_kept, others_are_kept, runs_already, **known)
     return diagnose(evidence)
 
 
@@ -68,7 +69,7 @@ def _of(  # noqa: PLR0913 - all that a diagnosis can depend on
             id="no middleware",
         ),
         pytest.param(
-            _note(context=False), "outside-middleware", "outside", id="outside the middleware"
+            _note(context=False), "no-context", "queue's worker", id="no context, no known thread"
         ),
         pytest.param(
             _note(facts={"used": False}), "not-carried", "nothing in the service", id="no meshtrace"
@@ -99,13 +100,31 @@ def test_an_executor_without_meshtrace() -> None:
 
 @pytest.mark.parametrize(
     ("agent", "fix"),
-    [("python-requests/2.32", "add_middleware"), ("node", "x-b3-traceid"), ("", "x-b3-traceid")],
+    [
+        ("python-requests/2.32", "meshtrace run COMMAND"),
+        ("node", "x-b3-traceid"),
+        ("", "x-b3-traceid"),
+    ],
 )
 def test_nothing_is_carried(agent: str, fix: str) -> None:
     """From outside, the client tells the language: the fix is for that one."""
     diagnosis = _of("lost-all", headers=[("user-agent", agent)])
     assert "not-carried" == diagnosis.name
     assert fix in diagnosis.fix
+
+
+@pytest.mark.parametrize(
+    ("command", "fix"),
+    [
+        ("flask run", "meshtrace run flask run, or the middleware for its framework"),
+        ("meshtrace run flask run", "the middleware for its framework"),
+    ],
+)
+@pytest.mark.parametrize("used", [True, False])
+def test_the_safe_fix_comes_first(command: str, fix: str, used: bool) -> None:  # noqa: FBT001 - a fact
+    """Their own command under `meshtrace run` fits each framework, and is first if it is new."""
+    note = _note(context=False, facts={"used": used, "middleware": False})
+    assert _of("lost-all", note=note, command=command).fix.startswith(fix)
 
 
 def test_nothing_came() -> None:
@@ -163,6 +182,61 @@ def test_each_fault_has_a_cause(
     assert name == diagnosis.name
     assert diagnosis.cause
     assert diagnosis.fix
+
+
+@pytest.mark.parametrize(
+    ("note", "agent", "name", "fix"),
+    [
+        pytest.param(
+            _note(context=True), "", "kept-context", "detached", id="a worker has a context"
+        ),
+        pytest.param(
+            _note(context=True, inside=True), "", "leak", "ContextVar", id="inside the middleware"
+        ),
+        pytest.param(
+            _note(context=True, thread="AnyIO worker thread"),
+            *("", "leak", "ContextVar"),
+            id="a plain function of Starlette",
+        ),
+        pytest.param(_note(context=False), "", "leak", "ContextVar", id="no context"),
+        pytest.param(None, "python-httpx/0.28", "leak", "ContextVar", id="Python from outside"),
+        pytest.param(None, "node", "leak", "AsyncLocalStorage", id="Node"),
+    ],
+)
+def test_mixed_by_whom(note: Note | None, agent: str, name: str, fix: str) -> None:
+    """A worker with a request's context, and what requests share, are told apart; so is Node."""
+    diagnosis = _of("mixed", headers=[("user-agent", agent)], note=note)
+    assert name == diagnosis.name
+    assert fix in diagnosis.fix
+
+
+@pytest.mark.parametrize(
+    ("note", "fix"),
+    [
+        pytest.param(_note(context=True), "take the header out", id="meshtrace has the right one"),
+        pytest.param(_note(context=False), "relay x-request-id", id="meshtrace has none"),
+        pytest.param(None, "relay x-request-id", id="nothing is known"),
+    ],
+)
+def test_a_request_id_of_its_own(note: Note | None, fix: str) -> None:
+    """Where meshtrace has the request's id, the service needs only to stop sending its own."""
+    assert fix in _of("request-id-changed", note=note).fix
+
+
+def test_one_header_only() -> None:
+    """When the call keeps other headers for other probes, its list is too short, and not empty."""
+    diagnosis = _of("lost-all", "x-request-id", "b3", kept=("traceparent",))
+    assert "some-only" == diagnosis.name
+    assert "the service carries traceparent only" in diagnosis.cause
+    assert "carry x-request-id, b3, too" == diagnosis.fix
+
+
+@pytest.mark.parametrize("rest_is_kept", [True, False])
+def test_all_is_kept_at_times(rest_is_kept: bool) -> None:  # noqa: FBT001 - a fact
+    """When the same headers are kept and lost, or all of some probe's, no list is too short."""
+    kept = ("x-request-id", "b3") if rest_is_kept else ("b3",)
+    diagnosis = _of("lost-all", "b3", kept=kept, rest_is_kept=rest_is_kept)
+    assert "some-only" != diagnosis.name
 
 
 def test_a_note_needs_no_fix() -> None:

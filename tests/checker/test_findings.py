@@ -34,6 +34,16 @@ def test_one_fault_of_several_probes() -> None:
     assert ((SAMPLED, UNSAMPLED), "lost-all", "") == (fault.sent_as, fault.code, fault.where)
 
 
+def test_what_the_same_call_keeps() -> None:
+    """A call that keeps traceparent alone, and so loses all that came of B3, is said to do so."""
+    one, other = probe(SAMPLED), probe("opentelemetry, sampled")
+    endpoint = judged(one, [])
+    endpoint.judged += judged(other, without(other.fields, "x-request-id")).judged
+    faults = find(PLAN, checked(endpoint)).faults
+    [lost] = [fault for fault in faults if fault.code == "lost-all"]
+    assert "the service carries traceparent only" in lost.diagnosis.cause
+
+
 def test_the_line_is_that_of_a_call_that_was_seen() -> None:
     """The example is a call of which a note was made."""
     one, other = probe(SAMPLED), probe(UNSAMPLED)

@@ -17,7 +17,7 @@ FAULTS = [
         id="Flask, one of two sessions is not wrapped",
     ),
     pytest.param(
-        *("starlette_middlewares.py", "broken", "GET http://users:8080/me", "outside-middleware"),
+        *("starlette_middlewares.py", "broken", "GET http://users:8080/me", "no-context"),
         id="Starlette, another middleware is outside of meshtrace's",
     ),
     pytest.param(
@@ -96,7 +96,7 @@ def test_the_correct_twin_passes(service: str) -> None:
     ("service", "call", "diagnosis"),
     [
         ("flask_sessions.py", DETAILS, "client-not-wrapped"),
-        ("starlette_middlewares.py", "GET http://users:8080/me", "outside-middleware"),
+        ("starlette_middlewares.py", "GET http://users:8080/me", "no-context"),
         ("thread_pool.py", REVIEWS, "executor"),
     ],
 )

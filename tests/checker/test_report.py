@@ -2,6 +2,8 @@
 
 import json
 
+import pytest
+
 from meshtrace.checker.attribution import Window
 from meshtrace.checker.calls import Note, Unseen
 from meshtrace.checker.check import Checked
@@ -124,6 +126,49 @@ def test_a_probe_without_a_call() -> None:
     text = _text(seen)
     assert "COULD NOT CHECK: for these probes the service called nobody:" in text
     assert "  - /product: zipkin, unsampled" in text
+
+
+@pytest.mark.parametrize(
+    ("statuses", "line"),
+    [
+        pytest.param([404, 404], "Every probe was answered 404: wrong --path?", id="all are 404"),
+        pytest.param([500, 500, 404], "Its own answers: 2 with 500, 1 with 404", id="some"),
+        pytest.param([0], "Ask for something that calls", id="nothing is answered"),
+    ],
+)
+def test_no_call_at_all(statuses: list[int], line: str) -> None:
+    """What the service answered tells why it called nobody; answers to its calls are no help."""
+    outcomes = [(SAMPLED, Outcome(status)) for status in statuses]
+    seen = Checked(windows=[Window((probe(SAMPLED),), "/")], outcomes=outcomes)
+    lines = _text(seen).splitlines()
+    after = lines[
+        lines.index("COULD NOT CHECK: the service made no outbound HTTP call that was seen.") + 1
+    ]
+    assert line in after
+    assert "--answer" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "last"),
+    [
+        pytest.param(Outcome(200), "KEPT: nothing is called, as expected", id="answered"),
+        pytest.param(
+            Outcome(0, "no answer"), "COULD NOT CHECK: not every probe", id="not answered"
+        ),
+    ],
+)
+def test_a_leaf(outcome: Outcome, last: str) -> None:
+    """A service that should call nobody is right when it calls nobody, and answers."""
+    seen = Checked(windows=[Window((probe(SAMPLED),), "/")], outcomes=[(SAMPLED, outcome)])
+    assert _text(seen, Plan((Request(),), leaf=True)).splitlines()[-1].startswith(last)
+
+
+def test_two_probes_of_the_same_name() -> None:
+    """What several probes of one name show is said once."""
+    one, other = probe(SAMPLED), probe(SAMPLED)
+    endpoint = judged(one, one.fields)
+    endpoint.judged += judged(other, other.fields).judged
+    assert 1 == _text(checked(endpoint)).count(SAMPLED)
 
 
 def test_json() -> None:
