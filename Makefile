@@ -8,8 +8,8 @@ PIP = $(VENV)/bin/python -m pip install -q -c .ci/constraints.txt
 OTHERS = 3.12 3.13
 UNIT = $(VENV)/bin/pytest -q -n 2
 
-# What needs packages that one Python is enough for.
-ON_ONE = tests/coexistence tests/frameworks
+# What one Python is enough for: most of it starts programs, and watches them from outside.
+ON_ONE = $(patsubst %,tests/%,benchmarks checker cli/test_check.py coexistence examples frameworks)
 
 # What needs no library at all.
 CORE = tests/nooptionals tests/formats $(wildcard tests/relay/test_judge*.py) \
