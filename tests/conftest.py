@@ -2,6 +2,7 @@
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 
 import hypothesis
@@ -16,8 +17,13 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 @pytest.fixture(autouse=True)
-def _as_after_a_start(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _as_after_a_start(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
     """Give each test a process that nobody has configured, and that has said nothing yet."""
+    if "coexistence" not in request.path.parts:
+        for name in ("asgi_correlation_id", "starlette_context"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
     for name in list(os.environ):
         if name.startswith("MESHTRACE_"):
             monkeypatch.delenv(name)
