@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import suppress
 from contextvars import Context, copy_context
 from types import SimpleNamespace
@@ -16,28 +16,18 @@ from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory, override_settings
-from opentelemetry import trace
 
 import meshtrace
 from meshtrace import ConfigurationError, MeshTrace, MeshTraceWSGI, Settings
 from meshtrace.inbound.django import Middleware
 from meshtrace.otel.slot import SERVER_INSTRUMENTATIONS
 from tests.inbound import driver_asgi, driver_wsgi
-from tests.inbound.django_site import MIDDLEWARE, under_asgi, under_wsgi, urls
-from tests.inbound.driving import Answer, report
+from tests.inbound.django_site import MIDDLEWARE, under_wsgi, urls
+from tests.inbound.django_use import CAME, LINES, SPAN, UNDER, USER, Found, Serve, View, seen, span
+from tests.inbound.driving import report
 from tests.inbound.wsgi_server import environ_of, ignore_head
 
-REVIEWS = "http://reviews:9080/reviews/0"
-CAME = {"x-request-id": "8f5a6c1e-91f2-9b6d-a7a3-5b1e3f0c2d4e", "b3": "0"}
-USER = {**CAME, "end-user": "jason"}
 OTHER = {"x-request-id": "9d9f0b52-8a2e-9f5c-8f0e-6d1c1d6a7b11"}
-SPAN = {"b3": "463ac35c9f6413ad48485a3953bb6124-a2fb4a1d1a96d312-1"}
-LINES = list(USER.items())
-
-Found = list[dict[str, str]]
-View = Callable[[HttpRequest], Any]
-UNDER = pytest.mark.parametrize("serve", [under_wsgi, under_asgi], ids=["WSGI", "ASGI"])
-Serve = Callable[..., Answer]
 
 
 @pytest.fixture(autouse=True)
@@ -47,11 +37,6 @@ def _ours_alone() -> Iterator[None]:
         yield
 
 
-def seen() -> dict[str, str]:
-    """Give what a call to a host of the mesh would have now."""
-    return meshtrace.headers(REVIEWS)
-
-
 @pytest.fixture
 def joining(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Join spans of the application's own, which no server instrumentation makes."""
@@ -59,11 +44,6 @@ def joining(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delitem(sys.modules, name, raising=False)
     with override_settings(MESHTRACE={"own_spans": "join"}):
         yield
-
-
-def span() -> str:
-    """Give the id of OpenTelemetry's current span."""
-    return f"{trace.get_current_span().get_span_context().span_id:016x}"
 
 
 def _report(_: HttpRequest) -> HttpResponse:
