@@ -18,6 +18,27 @@ import requests
 print(on, hasattr(requests.Session.send, "__wrapped__"), sys.modules["sitecustomize"].__file__)
 """
 OURS = str(Path(BOOTSTRAP, "sitecustomize.py"))
+NEXT = getattr(sys.modules.get("sitecustomize"), "__file__", OURS)
+"""The one that this Python has by itself, as Debian's has; else ours stands alone."""
+ALONE = f"""
+import sys
+from importlib.machinery import PathFinder
+
+class OursAlone:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == "sitecustomize":
+            spec = PathFinder.find_spec(name, {{{BOOTSTRAP!r}}}.intersection(sys.path))
+            if spec is None:
+                raise ModuleNotFoundError(name=name)
+            return spec
+
+sys.meta_path.insert(0, OursAlone)
+sys.modules.pop("sitecustomize", None)
+sys.path.insert(0, {BOOTSTRAP!r})
+import sitecustomize
+"""
+"""What makes the start of a Python that has no other."""
 NO_MESHTRACE = getattr(sys, "_base_executable", sys.executable)
 """The interpreter below the virtual environment, which has nothing installed."""
 
@@ -88,8 +109,20 @@ class TestTheNextOne:
 
     def test_none(self) -> None:
         """Where there is none, ours is the module of that name, and nothing is said."""
-        done = run("python", "-c", STATE)
+        done = subprocess.run(
+            [sys.executable, "-c", ALONE + STATE],
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         assert (f"True True {OURS}\n", "") == (done.stdout, done.stderr)
+
+    def test_the_pythons_own(self) -> None:
+        """One that came with the Python, as Debian's does, runs behind ours."""
+        done = run("python", "-c", STATE)
+        assert (f"True True {NEXT}\n", "") == (done.stdout, done.stderr)
 
 
 class TestWhere:
@@ -117,7 +150,7 @@ class TestWhere:
     def test_switched_off(self) -> None:
         """Under `MESHTRACE_DISABLED=1` nothing is patched."""
         done = run("python", "-c", STATE, MESHTRACE_DISABLED="1")
-        assert (f"True False {OURS}\n", "") == (done.stdout, done.stderr)
+        assert (f"True False {NEXT}\n", "") == (done.stdout, done.stderr)
 
     def test_old_pythons_can_read_it(self) -> None:
         """The file is written so that an old Python, started as a child, can read it, too."""
@@ -170,7 +203,7 @@ class TestSettings:
             MESHTRACE_DISABLED="maybe",
             MESHTRACE_PATHC="requests",
         )
-        assert f"True True {OURS}\n" == done.stdout
+        assert f"True True {NEXT}\n" == done.stdout
         assert [
             "meshtrace: MESHTRACE_DISABLED: not 1 or 0; meshtrace stays on",
             "meshtrace: MESHTRACE_FORWARD: forward='cookie': never forwarded; ignored",
@@ -180,7 +213,7 @@ class TestSettings:
     def test_what_is_patched(self) -> None:
         """`MESHTRACE_PATCH` is respected."""
         done = run("python", "-c", STATE, MESHTRACE_PATCH="-requests")
-        assert f"True False {OURS}\n" == done.stdout
+        assert f"True False {NEXT}\n" == done.stdout
 
     def test_a_call_without_a_request_is_no_warning(self) -> None:
         """A process that serves nothing, such as a tool's, is not told that a half is missing."""
@@ -217,7 +250,7 @@ class TestChildren:
         """A child that is a Python with meshtrace has it."""
         code = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
         done = run("python", "-c", code, STATE)
-        assert (f"True True {OURS}\n", "") == (done.stdout, done.stderr)
+        assert (f"True True {NEXT}\n", "") == (done.stdout, done.stderr)
 
     def test_a_tool(self) -> None:
         """A tool that is written in Python says nothing of it."""

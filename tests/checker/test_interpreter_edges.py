@@ -59,3 +59,11 @@ def test_uvloop_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
     assert finder.find_spec("json", None) is None
     assert finder.find_spec("uvloop", []) is None
+
+
+def test_no_other_sitecustomize(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no other stands behind ours, as in most Pythons, nothing is run in its place."""
+    monkeypatch.setattr(sys, "path", [str(HERE)])
+    monkeypatch.delitem(sys.modules, "sitecustomize", raising=False)
+    _load("sitecustomize")
+    assert "sitecustomize" not in sys.modules

@@ -405,7 +405,16 @@ def test_the_surroundings(capsys: pytest.CaptureFixture[str]) -> None:
     assert "settings" in capsys.readouterr().out
 
 
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """Let a process that is started be one that Ctrl-C reaches, also where a shell has said no."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @on_one_python
+@pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize("way", [pytest.param("auto", marks=needs_namespace), "never"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_check_that_is_ended_ends_the_service(way: str, number: signal.Signals) -> None:
