@@ -9,8 +9,10 @@ OTHERS = 3.12 3.13
 # More than two at once on two processors: many tests wait for programs that they have started.
 UNIT = $(VENV)/bin/pytest -q -n 4
 
-# What one Python is enough for: most of it starts programs, and watches them from outside.
-ON_ONE = $(patsubst %,tests/%,benchmarks checker cli/test_check.py coexistence examples frameworks)
+# What one Python is enough for: most of it starts programs and watches them from outside, or reads
+# the project's own text.
+ON_ONE = $(patsubst %,tests/%,benchmarks checker cli/test_check.py coexistence examples frameworks \
+    opentelemetry test_house.py test_sham.py testing/test_plugin.py)
 
 # What needs no library at all.
 CORE = tests/nooptionals tests/formats $(wildcard tests/relay/test_judge*.py) \
@@ -91,11 +93,11 @@ lowest:
 # Old libraries warn of what has been deprecated since.
 lowest-alone: $(VENV)/lowest.ready
 	@echo "-- the libraries' rooms, with the oldest supported versions"
-	@CI=1 $(VENV)/bin/pytest -q -n 2 -o filterwarnings=default --disable-warnings $(ROOMS)
+	@CI=1 $(UNIT) -o filterwarnings=default --disable-warnings $(ROOMS)
 
 mesh: $(VENV)/dev.ready $(if $(ENVOY),,$(VENV)/envoy.ready)
 	@echo "-- the mesh: bookinfo behind real Envoys"
-	@$(VENV)/bin/pytest -q -n 2 -m envoy
+	@$(VENV)/bin/pytest -q -n 3 -m envoy
 
 bench: $(VENV)/bench.ready
 	@$(VENV)/bin/python -m tests.benchmarks

@@ -59,8 +59,10 @@ def serving(
     """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
+    # What it covers is covered elsewhere, and measuring it would take long.
+    inherited = {key: os.environ[key] for key in os.environ if not key.startswith("COVERAGE_")}
     environ = {
-        **os.environ,
+        **inherited,
         "PYTHONPATH": str(ROOT),
         "RECORDER": recorder,
         "NO_PROXY": "*",
