@@ -25,8 +25,8 @@ OLDEST = 3.11
 OLDEST_EXTRAS = aiohttp,django,grpc,httpx,requests,spans,starlette,urllib3
 ROOMS = tests/inbound/test_contracts.py tests/outbound/test_contracts.py -k "not trio" \
     $(patsubst %,tests/inbound/test_%.py,aiohttp_web asgi django grpc wsgi) \
-    $(patsubst %,tests/outbound/test_%.py,aiohttp grpc grpc_channels requests requests_redirects \
-    urllib3 urllib3_proxies urllib3_requests) \
+    $(patsubst %,tests/outbound/test_%.py,aiohttp grpc grpc_channels requests requests_adapters \
+    requests_redirects urllib3 urllib3_proxies urllib3_requests) \
     $(patsubst %,tests/otel/test_%.py,baggage join own rules slot tracestate)
 
 help:

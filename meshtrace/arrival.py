@@ -88,7 +88,9 @@ class Arrivals:
         notices.request_ended_with_ids()
         return look_at_request(snapshot.accepted.ids.get("x-request-id"))
 
-    def join(self, snapshot: Snapshot, protocol: str, request: object) -> "Slot | None":
+    def join(
+        self, snapshot: Snapshot, protocol: str, request: object, within: object = None
+    ) -> "Slot | None":
         """
         Let spans of the application's own have the request's remote parent, while it is served.
 
@@ -99,6 +101,7 @@ class Arrivals:
             snapshot: The request.
             protocol: What *request* is, of `meshtrace.otel.spans.protocols`.
             request: What the server knows of it.
+            within: The application that is going to be called, if it may make the span itself.
 
         Returns:
             What to ``leave()`` when the application has been left, and to ``end()`` with the body.
@@ -107,7 +110,7 @@ class Arrivals:
             if snapshot.rules.spans:
                 from meshtrace.otel.spans.server import begin  # noqa: PLC0415 - loads OpenTelemetry
 
-                return begin(snapshot, protocol, request)
+                return begin(snapshot, protocol, request, within)
             from meshtrace.otel.slot import enter  # noqa: PLC0415 - as above
 
             return enter(snapshot)

@@ -99,7 +99,7 @@ class Departures:
         try:
             from meshtrace.otel.spans.client import begin  # noqa: PLC0415 - loads OpenTelemetry
 
-            return begin(method, url, resends)
+            return begin(self.library, method, url, resends)
         except Exception:  # noqa: BLE001 - the call must go on
             notices.fault(f"making a span for a call of {self.library}")
             return None

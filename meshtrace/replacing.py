@@ -50,7 +50,7 @@ class Replacement:
     def put(self) -> None:
         """Replace the function, unless it is replaced."""
         self.on = True
-        if not self._is_there():
+        if not self.is_there():
             self._own = vars(self.owner).get(self.name, _MISSING)
             self._ours = self._made(self._called_with_object(getattr(self.owner, self.name)))
             setattr(self.owner, self.name, self._ours)
@@ -66,7 +66,8 @@ class Replacement:
         else:
             setattr(self.owner, self.name, self._own)
 
-    def _is_there(self) -> bool:
+    def is_there(self) -> bool:
+        """Tell whether it is replaced: who wraps it after us keeps ours inside of theirs."""
         function = getattr(self.owner, self.name)
         while function is not None and function is not self._ours:
             function = getattr(function, "__wrapped__", None)

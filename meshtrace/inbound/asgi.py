@@ -88,8 +88,10 @@ class MeshTrace:
         if self._unsettled:
             self._arrivals.begin()
         token = CURRENT.set(snapshot)
-        slot = self._arrivals.join(snapshot, "asgi", scope) if snapshot.rules.joins else None
-        app = self.app if slot is None else slot.around_asgi(self.app)
+        app, slot = self.app, None
+        if snapshot.rules.joins:
+            slot = self._arrivals.join(snapshot, "asgi", scope, app)
+            app = app if slot is None else slot.around_asgi(app)
         try:
             await app(scope, receive, send)
         finally:

@@ -7,6 +7,8 @@ relayed.
 
 from collections.abc import Mapping
 
+from opentelemetry.trace import SpanContext
+
 from meshtrace.otel.baggage import baggage_is_set, changed_baggage
 from meshtrace.otel.encode import with_span
 from meshtrace.otel.own import span_going_out
@@ -49,7 +51,7 @@ class JoiningRules(RelayingRules):
         """Decide what to add to one call; see `meshtrace.relay.inject.OutboundRules.decide`."""
         if baggage_is_set():
             return self._decide_with_care(snapshot, url, carrier, before)
-        span = span_going_out()
+        span = self._going_out()
         if span is None:
             return super().decide(snapshot, url, carrier, before)
         only_ids = self._unclaimed(snapshot, url, carrier, before)
@@ -59,9 +61,13 @@ class JoiningRules(RelayingRules):
                 return Sent(fields)
         return self._decide_with_care(snapshot, url, carrier, before)
 
+    def _going_out(self) -> SpanContext | None:
+        # Where meshtrace makes spans, those of the same provider are known where they go.
+        return span_going_out(of_any_provider=not self.spans)
+
     def _fields(self, snapshot: Snapshot, share: Share) -> dict[str, str]:
         fields = snapshot.fields(share)
-        span = span_going_out()
+        span = self._going_out()
         if span is not None:
             formats = self.settings.root_formats
             fields = with_span(fields, snapshot.accepted, span, share, formats)

@@ -19,7 +19,7 @@ def plain_parent(pairs: Pairs) -> tuple[str, str, int] | None:
     Give the remote parent, if it is a plain one: its trace id, its span id and its flags.
 
     Args:
-        pairs: All that came, which is ids of a common shape.
+        pairs: All that came, all of it good.
 
     >>> plain_parent((("traceparent", f"00-{'a' * 32}-{'b' * 16}-03"),)) == ("a" * 32, "b" * 16, 3)
     True
@@ -51,10 +51,12 @@ def plain_parent(pairs: Pairs) -> tuple[str, str, int] | None:
 
 def plainly_with_span(pairs: Pairs, span: SpanContext) -> Pairs | None:
     """
-    Put a span's ids into all that came, if that is plain, and of the span's trace.
+    Put a span's ids into all that came, if that is plain, and the span of its trace.
+
+    A span with a ``tracestate`` of its own is not plain.
 
     Args:
-        pairs: All that came, which is ids of a common shape.
+        pairs: All that came, all of it good.
         span: A span of the application's own.
 
     >>> span = SpanContext(10, 11, is_remote=False)
@@ -64,7 +66,7 @@ def plainly_with_span(pairs: Pairs, span: SpanContext) -> Pairs | None:
     """
     parent = plain_parent(pairs)
     trace_id = f"{span.trace_id:032x}"
-    if parent is None or parent[0] != trace_id:
+    if parent is None or parent[0] != trace_id or span.trace_state:
         return None
     span_id = f"{span.span_id:016x}"
     fields = []

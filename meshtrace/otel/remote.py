@@ -26,8 +26,8 @@ def remote_parent(snapshot: Snapshot) -> RemoteParent | None:
     >>> remote_parent(Snapshot([("b3", "0")], InboundRules.of())) is None
     True
     """
-    plain = snapshot.only_ids()
-    found = plain_parent(plain) if plain else None
+    came = snapshot.lasting()
+    found = plain_parent(came) if came else None
     if found is not None:
         trace_id, span_id, flags = found
         return RemoteParent(

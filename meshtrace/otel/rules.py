@@ -20,6 +20,18 @@ from meshtrace.settings import Settings
 
 __all__ = ["RelayingRules", "outbound_rules"]
 
+_JOIN = (
+    "what came in goes out instead. To have these spans in the mesh's trace, "
+    "say MESHTRACE_OWN_SPANS=join."
+)
+_LET_STAND = (
+    "what came in goes out instead. To let its headers stand, say MESHTRACE_OWN_SPANS=join."
+)
+_NO_SPANS = (
+    "meshtrace's own span goes out instead. To let its headers stand, say MESHTRACE_SPANS=0 and "
+    "MESHTRACE_OWN_SPANS=join."
+)
+
 
 def outbound_rules(own: Settings, library: str = "headers()") -> OutboundRules:
     """
@@ -59,13 +71,13 @@ class RelayingRules(OutboundRules):
 
             names = written_for_current_span(carrier)
             if names and relays:
-                _say("an OpenTelemetry instrumentation", "To have these spans in the mesh's trace")
+                _say("an OpenTelemetry instrumentation", _JOIN)
         if not names:
             names, trace_id = written_by_ddtrace(carrier)
-            if not names or (not relays and _is_of_the_mesh(trace_id)):
+            if not names or (not (relays or self.spans) and _is_of_the_mesh(trace_id)):
                 # Asked to join, its headers stand as they are: nobody else knows its spans.
                 return ()
-            _say("ddtrace", "To let its headers stand")
+            _say("ddtrace", _NO_SPANS if self.spans else _LET_STAND)
         return names
 
 
@@ -75,12 +87,11 @@ def _is_of_the_mesh(trace_id: int) -> bool:
     return came is None or (int(came, 16) ^ trace_id) & LOW_64_BITS == 0
 
 
-def _say(tracer: str, wish: str) -> None:
+def _say(tracer: str, instead: str) -> None:
     notices.once(
         logging.INFO,
         ("another tracer's headers", tracer),
-        "meshtrace: %s wrote the ids of a span of this process onto a call; what came in goes out "
-        "instead. %s, say MESHTRACE_OWN_SPANS=join.",
+        "meshtrace: %s wrote the ids of a span of this process onto a call; %s",
         tracer,
-        wish,
+        instead,
     )

@@ -45,7 +45,7 @@ SERVER_INSTRUMENTATIONS = tuple(
         "falcon",
         "fastapi",
         "flask",
-        "grpc",
+        "grpc._server",
         "pyramid",
         "starlette",
         "tornado",
@@ -54,7 +54,8 @@ SERVER_INSTRUMENTATIONS = tuple(
 )
 """
 The server instrumentations. With a current span they make INTERNAL spans and no SERVER spans, and
-inside of them a remote parent would hide theirs.
+inside of them a remote parent would hide theirs. That of gRPC is one of clients, too: it loads this
+part of it where a server is instrumented.
 """
 
 
@@ -136,10 +137,10 @@ class Joined(Entered):
     Code that runs for one request, whose remote parent is OpenTelemetry's current span in it.
 
     Args:
-        snapshot: The request.
+        snapshot: The request; None for none, and for nothing of OpenTelemetry's context.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot | None) -> None:
         super().__init__(snapshot)
         self._request = snapshot
         self._slots: list[Slot] = []
@@ -219,7 +220,10 @@ def span_of(snapshot: Snapshot) -> trace.Span | None:
     return span
 
 
-def _put(snapshot: Snapshot) -> Slot | None:
+def _put(snapshot: Snapshot | None) -> Slot | None:
+    if snapshot is None:
+        # Baggage is the request's, too.
+        return Slot(trace.INVALID_SPAN, Context())
     current = trace.get_current_span()
     found = current.get_span_context()
     left_behind = isinstance(current, RemoteParent) or getattr(current, "end_time", None)

@@ -1,12 +1,12 @@
 """
-Where a call leaves: one file a client library, the same verbs in each.
+Where a call leaves: one room a client library, the same verbs in each.
 
 To add a client library:
 
-1. Write ``outbound/LIBRARY.py`` with ``wrap(client, settings)``, ``patch()`` and ``unpatch()``, and
-   name in ``CLIENT`` what it wraps. Work at the library's lowest public place through which every
-   call of a client goes once per attempt, so that retries, redirects, hooks and prepared requests
-   are covered.
+1. Write ``outbound/LIBRARY.py``, or a package where one file is too small, with ``wrap(client,
+   settings)``, ``patch()`` and ``unpatch()``, and name in ``CLIENT`` what it wraps. Work at the
+   library's lowest public place through which every call of a client goes once per attempt, so that
+   retries, redirects, hooks and prepared requests are covered.
 2. There, ask `meshtrace.departure.Departures.decide` for what to add. Keep the `Sent` that it gives
    on the library's request object, or in the place the library has for extensions, and only then
    `meshtrace.departure.put_on`. Hand the same `Sent` in again when the object is sent again, and

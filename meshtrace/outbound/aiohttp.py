@@ -12,7 +12,6 @@ warning says so.
 import functools
 import logging
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from meshtrace.extras import needed
@@ -57,11 +56,14 @@ class _Call:
         attempt = None
         if self._departures.rules.value.spans:
             attempt = self._departures.attempt(request.method, str(request.url), self._resends)
-        self._resends += 1
-        with nullcontext() if attempt is None else attempt:
+            self._resends += 1
+        if attempt is None:
             self._relay(request)
             response = await handler(request)
-            if attempt is not None:
+        else:
+            with attempt:
+                self._relay(request)
+                response = await handler(request)
                 attempt.answered(response.status, _spelled(response.version))
         self._redirected = response.status in _REDIRECTS
         return response

@@ -7,7 +7,7 @@ named there. That one has to be known where the mesh's spans go, or the mesh's t
 
 from collections.abc import Iterable, Mapping
 
-__all__ = ["faults"]
+__all__ = ["breaks", "faults", "in_mesh"]
 
 Lines = Iterable[tuple[str, str]]
 
@@ -95,4 +95,32 @@ def faults(
         found.append("nothing that this tracer reads")
     if read and theirs[read[0]] not in known:
         found.append("an orphan")
+    return found
+
+
+def in_mesh(came: Mapping[str, str], spans: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """Give those of the spans that are of the trace that came; all of them where none came."""
+    traces = {trace for trace, _ in _named(came).values()}
+    return [span for span in spans if not traces or int(span["trace"], 16) & _LOW in traces]
+
+
+def breaks(
+    came: Mapping[str, str], calls: Iterable[Lines], spans: Iterable[Mapping[str, str | None]]
+) -> list[str]:
+    """
+    Tell where the spans of one request do not hang together; an empty list where they do.
+
+    Args:
+        came: What the request had brought.
+        calls: The header lines of each of its calls.
+        spans: The spans of the request and of its calls, of one provider.
+    """
+    spans = [*spans]
+    above = {f"{span:016x}" for _, span in _named(came).values()}
+    known = {None, *above, *(span["span"] for span in spans)}
+    found = ["a span whose parent nobody knows" for span in spans if span["parent"] not in known]
+    named = [{f"{span:016x}" for _, span in _named(dict(lines)).values()} for lines in calls]
+    clients = [{str(span["span"])} for span in spans if span["kind"] == "CLIENT"]
+    if sorted(map(sorted, named)) != sorted(map(sorted, clients)):
+        found.append("a call that does not name its span")
     return found

@@ -7,6 +7,7 @@ first, and whether the tracer's spans are reported. What was seen is written as 
 
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any
 from tests.coexistence.captures import CONTEXTS
 from tests.coexistence.clients import Clients
 from tests.coexistence.servers import SERVERS
-from tests.coexistence.tracers import TRACERS
+from tests.coexistence.tracers import TRACERS, Application
 from tests.coexistence.wire import listening
 
 
@@ -48,7 +49,10 @@ def main(name: str, first: str, reported: str) -> None:
 
     with listening() as wire, closing(Clients(wire)) as clients:
         tracer = TRACERS[name](reported=reported == "1")
+        application = Application(reported=False)
         in_order(clients.relay, tracer.install)
+        if os.environ.get("MESHTRACE_SPANS"):
+            application.install()
         for server, make in SERVERS.items():
             get = make(clients, tracer, in_order)
             for mesh, came in (*CONTEXTS.items(), ("none", {})):
@@ -60,6 +64,7 @@ def main(name: str, first: str, reported: str) -> None:
                         "status": status,
                         "calls": wire.taken(),
                         "spans": tracer.spans(),
+                        "own": application.spans(),
                     }
                 )
     print(json.dumps({"seen": seen, "said": log.said}))  # noqa: T201 - that is what it is for

@@ -6,6 +6,7 @@ from importlib.metadata import version
 __all__ = ["ALONE", "ROWS", "Row"]
 
 JOIN = {"MESHTRACE_OWN_SPANS": "join"}
+SPANS = {"MESHTRACE_SPANS": "1"}
 REPLACE = {"MESHTRACE_ON_CONFLICT": "replace"}
 OPENTELEMETRY_MODE = {"DD_TRACE_OTEL_ENABLED": "1"}
 
@@ -38,6 +39,7 @@ class Row:
         servers: How many SERVER spans there are for each request.
         twice: The frameworks for which the tracer by itself makes two SERVER spans.
         runner: Whether it is started by the tracer's own command, if there is one.
+        unread: Those of Envoy's tracers whose format it does not read.
     """
 
     tracer: str
@@ -49,6 +51,7 @@ class Row:
     servers: int = 1
     twice: tuple[str, ...] = ()
     runner: bool = True
+    unread: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         order = {"ours": "after meshtrace", "theirs": "before meshtrace"}[self.first]
@@ -62,7 +65,17 @@ class Row:
     @property
     def joins(self) -> bool:
         """Whether its spans are to be in the mesh's trace."""
-        return JOIN.items() <= self.environment.items()
+        return self._has(JOIN) or (self._has(SPANS) and self.shares)
+
+    @property
+    def has_own(self) -> bool:
+        """Whether there are spans that meshtrace makes, or leaves to an instrumentation."""
+        return self._has(SPANS) and not self._has(OPENTELEMETRY_MODE)
+
+    @property
+    def shares(self) -> bool:
+        """Whether its provider is the one that is set, with which meshtrace makes spans."""
+        return self.tracer.startswith("opentelemetry") or self._has(OPENTELEMETRY_MODE)
 
     @property
     def title(self) -> str:
@@ -85,12 +98,16 @@ class Row:
         silent = "" if self.reported else "nothing exported"
         return ", ".join(filter(None, (_said(theirs), _said(ours), silent)))
 
+    def _has(self, settings: dict[str, str]) -> bool:
+        return settings.items() <= self.environment.items()
+
 
 def _said(settings: dict[str, str]) -> str:
     return ", ".join(f"`{key}={value}`" for key, value in settings.items())
 
 
 NO_PROCESSOR = ("no span processor",)
+B3 = ("zipkin",)
 
 ROWS = (
     Row("opentelemetry", "ours"),
@@ -101,14 +118,20 @@ ROWS = (
     Row("opentelemetry", "ours", environment=JOIN),
     Row("opentelemetry", environment=JOIN),
     Row("opentelemetry", reported=False, environment=JOIN, warns=NO_PROCESSOR),
+    Row("opentelemetry", "ours", environment=SPANS, unread=B3),
+    Row("opentelemetry", environment=SPANS, unread=B3),
     Row("opentelemetry-instrument"),
     Row("opentelemetry-instrument", environment=JOIN),
+    Row("opentelemetry-instrument", environment=SPANS, unread=B3),
     Row("vendor", "ours", clients=11, servers=0),
     Row("vendor", clients=11, servers=0),
+    Row("vendor", "ours", environment=SPANS, clients=6, servers=0),
+    Row("vendor", environment=SPANS, clients=4, servers=0),
     Row("ddtrace", "ours", runner=False, clients=15, twice=("wsgi",)),
     Row("ddtrace", clients=15, twice=("wsgi",)),
     Row("ddtrace", environment=REPLACE, clients=15, twice=("wsgi",)),
     Row("ddtrace", environment=JOIN, clients=15, twice=("wsgi",)),
+    Row("ddtrace", environment=SPANS, clients=15, twice=("wsgi",)),
     Row("ddtrace", environment=OPENTELEMETRY_MODE, clients=15, twice=("wsgi", "fastapi")),
     Row(
         "ddtrace",
@@ -116,9 +139,16 @@ ROWS = (
         clients=15,
         twice=("wsgi", "fastapi"),
     ),
+    Row(
+        "ddtrace",
+        environment={**OPENTELEMETRY_MODE, **SPANS},
+        clients=15,
+        twice=("wsgi", "fastapi"),
+    ),
     Row("sentry", "ours", clients=10),
     Row("sentry", clients=10),
     Row("sentry", reported=False),
+    Row("sentry", environment=SPANS, clients=10),
 )
 
 NO_ID = "x-request-id is not what came"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.coexistence.captures import CONTEXTS
-from tests.coexistence.judged import faults
+from tests.coexistence.judged import breaks, faults, in_mesh
 from tests.coexistence.rows import ALONE, ROWS, TITLES, Row
 
 pytestmark = pytest.mark.servers
@@ -47,7 +47,9 @@ def _run(row: Row, **environment: str) -> dict[str, Any]:
     if row.command is not None:
         command.insert(0, str(Path(sys.executable).with_name(row.command)))
     arguments = [row.tracer, row.first, str(int(row.reported))]
-    inherited = {key: os.environ[key] for key in os.environ if not key.startswith("MESHTRACE_")}
+    # What it covers is covered elsewhere, and measuring it would take long.
+    left_out = ("MESHTRACE_", "COVERAGE_")
+    inherited = {key: os.environ[key] for key in os.environ if not key.startswith(left_out)}
     done = subprocess.run(
         [*command, *arguments],
         cwd=ROOT,
@@ -66,7 +68,7 @@ def _faults(row: Row, seen: dict[str, Any]) -> dict[str, set[str]]:
     """Give what is wrong with the calls, by Envoy's tracer."""
     found: dict[str, set[str]] = {mesh: set() for mesh in CONTEXTS}
     for one in seen["seen"]:
-        spans = one["spans"] if row.joins else []
+        spans = [*one["own"], *(one["spans"] if row.joins else ())]
         for client, lines in one["calls"]:
             wrong = faults(one["mesh"], CAME[one["mesh"]], map(tuple, lines), spans)
             where = f" ({client} under {one['server']})" if row in ROWS else ""
@@ -89,6 +91,24 @@ def _expected_spans(row: Row) -> dict[str, set[tuple[int, int]]]:
     return {**{server: {reported} for server in SERVERS}, **twice}
 
 
+def _faults_of_own(row: Row, seen: dict[str, Any]) -> list[str]:
+    """Give what is wrong with the spans in the mesh's trace: one of a request, one of a call."""
+    found = []
+    for one in seen["seen"] if row.has_own else ():
+        came = CAME[one["mesh"]]
+        own = in_mesh(came, one["spans" if row.shares else "own"])
+        kinds = Counter(span["kind"] for span in own)
+        counts = (kinds["SERVER"], kinds["CLIENT"])
+        calls = [map(tuple, lines) for _, lines in one["calls"]]
+        if one["mesh"] in row.unread:
+            wrong = ["a span of another trace than its own"] * len(own)
+        else:
+            wrong = [] if counts == (1, CLIENTS) else [f"SERVER and CLIENT spans: {counts}"]
+            wrong += breaks(came, calls, own)
+        found += [f"{fault} ({one['server']}, {one['mesh']})" for fault in wrong]
+    return found
+
+
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_beside_another_tracer(row: Row) -> None:
     """Every call keeps the mesh's trace whole, one line a field; the tracer's spans stay its."""
@@ -98,6 +118,7 @@ def test_beside_another_tracer(row: Row) -> None:
     assert len(SERVERS) * len(CAME) == len(seen["seen"])
     assert {} == _faults(row, seen)
     assert _expected_spans(row) == _spans(seen)
+    assert [] == _faults_of_own(row, seen)
     warned = [text for level, text in seen["said"] if level != "INFO"]
     assert len(row.warns) == len(warned), warned
     assert all(part in text for part, text in zip(row.warns, warned, strict=True))

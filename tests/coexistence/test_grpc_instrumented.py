@@ -1,18 +1,28 @@
 """gRPC beside OpenTelemetry's instrumentation of it, in every order, with calls of every kind."""
 
 import asyncio
+import sys
+import time
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
-from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorClient, GrpcInstrumentorClient
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.instrumentation.grpc import (
+    GrpcAioInstrumentorClient,
+    GrpcInstrumentorClient,
+    server_interceptor,
+)
 
 import meshtrace
+from meshtrace.otel.slot import SERVER_INSTRUMENTATIONS
+from tests.otel.spans.conftest import Spans, set_provider, spans
 from tests.outbound.grpc_recorder import ANSWERS, KINDS, AioClient, Recorder, SyncClient, recording
 from tests.outbound.recording import IDS, W3C
+
+__all__ = ["set_provider", "spans"]
 
 pytestmark = pytest.mark.servers
 
@@ -34,14 +44,14 @@ def recorder(server: Recorder) -> Recorder:
 
 
 @pytest.fixture
-def instrument() -> Iterator[Callable[[], None]]:
+def instrument(spans: Spans) -> Iterator[Callable[[], None]]:
     """Give what instruments gRPC; it is as before in the end."""
     kinds: list[Any] = [GrpcInstrumentorClient, GrpcAioInstrumentorClient]
     instrumentors = [kind() for kind in kinds]
 
     def instrument() -> None:
         for instrumentor in instrumentors:
-            instrumentor.instrument(tracer_provider=TracerProvider(shutdown_on_exit=False))
+            instrumentor.instrument(tracer_provider=spans.provider)
 
     yield instrument
     for instrumentor in reversed(instrumentors):
@@ -103,6 +113,42 @@ def test_a_channel_of_aio(make: Callable[[str], Any], kind: str, recorder: Recor
             assert ANSWERS[kind] == client.call(kind, timeout=30)
         client.close()
     assert [SEVERAL] == recorder.relayed
+
+
+@pytest.mark.usefixtures("_patched")
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_span_of_a_call(kind: str, recorder: Recorder, spans: Spans) -> None:
+    """Where meshtrace makes spans, too, the instrumentation's stands, and its ids go out."""
+    meshtrace.configure(spans=True)
+    client = SyncClient(grpc.insecure_channel(recorder.target))
+    with meshtrace.use(SEVERAL):
+        assert ANSWERS[kind] == client.call(kind, timeout=30)
+    client.close()
+    with asyncio.Runner() as runner:
+        aio_client = AioClient(runner, lambda: _insecure(recorder.target))
+        with meshtrace.use(SEVERAL):
+            assert ANSWERS[kind] == aio_client.call(kind, timeout=30)
+        aio_client.close()
+    deadline = time.monotonic() + 5
+    while len(spans.all) < len(recorder.received) and time.monotonic() < deadline:
+        time.sleep(0.001)
+    ids = [f"{span.context.span_id:016x}" for span in spans.all]
+    sent = [str(sent["traceparent"])[36:52] for sent in recorder.relayed]
+    assert sorted(sent) == sorted(ids)
+    assert 2 == len(sent)
+    assert {"opentelemetry.instrumentation.grpc"} == {
+        span.instrumentation_scope.name for span in spans.all if span.instrumentation_scope
+    }
+
+
+def test_what_instruments_a_server(monkeypatch: pytest.MonkeyPatch, spans: Spans) -> None:
+    """It is loaded where a server is instrumented, and not for clients."""
+    name = "opentelemetry.instrumentation.grpc._server"
+    monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.delitem(sys.modules, name)
+    instrument: Any = server_interceptor
+    instrument(spans.provider)
+    assert {name} == sys.modules.keys() & {name} & {*SERVER_INSTRUMENTATIONS}
 
 
 @pytest.mark.usefixtures("_patched")

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ["TRACERS", "Span", "Tracer"]
+__all__ = ["TRACERS", "Application", "Span", "Tracer"]
 
 Span = dict[str, Any]
-"""``trace``, ``span``, ``kind``; ids in hexadecimal digits."""
+"""``trace``, ``span``, ``kind``; ids in hexadecimal digits. OpenTelemetry's have a ``parent``."""
 
 
 class Tracer:
@@ -169,6 +169,7 @@ class OpenTelemetry(Tracer):
                 "trace": f"{span.context.trace_id:032x}",
                 "span": f"{span.context.span_id:016x}",
                 "kind": span.kind.name,
+                "parent": span.parent and f"{span.parent.span_id:016x}",
             }
             for span in finished
             if not (span.kind.name == "SERVER" and "rpc.system" in span.attributes)
@@ -193,6 +194,18 @@ class OpenTelemetryRun(OpenTelemetry):
 
     def django(self) -> None:
         """Have nothing to do, as above."""
+
+
+class Application(OpenTelemetry):
+    """An application that wants meshtrace's own spans, and has a provider for them."""
+
+    def install(self) -> None:
+        """Set the provider, unless the other tracer has set one."""
+        from opentelemetry import trace  # noqa: PLC0415 - see above
+
+        self.reported = isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+        if self.reported:
+            trace.set_tracer_provider(self._make_provider())
 
 
 class Vendor(OpenTelemetry):
@@ -279,6 +292,8 @@ class Sentry(Tracer):
             dsn="http://key@127.0.0.1:1/1",
             traces_sample_rate=1.0 if self.reported else None,
             before_send_transaction=keep,
+            # Nobody is there to be told in the end.
+            shutdown_timeout=0,
         )
 
     def asgi(self, app: Any) -> Any:  # noqa: ANN401 - any ASGI application

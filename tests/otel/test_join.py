@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState
 
 import meshtrace
+from meshtrace.departure import Departures
 from meshtrace.otel.join import JoiningRules
 from meshtrace.otel.rules import RelayingRules, outbound_rules
 from meshtrace.settings import Settings
@@ -58,10 +59,12 @@ def current(span: trace.Span) -> Iterator[None]:
 def joined(
     came: dict[str, str], context: SpanContext | None = None, url: str | None = REVIEWS
 ) -> dict[str, str]:
-    """Give what goes out where a span of the application's own is current."""
+    """Give what goes out where a span of the application's own is current, by any client."""
     meshtrace.configure(own_spans="join")
     with meshtrace.use(came), current(reported(context or own_span())):
-        return meshtrace.headers(url)
+        fields = meshtrace.headers(url)
+        assert fields == dict(Departures("requests", Settings()).decide({}, url).fields)
+        return fields
 
 
 class TestTheFormatsThatCame:
@@ -359,6 +362,9 @@ class TestWhereNothingCame:
         b3 = {name: value for name, value in self.ROOT.items() if name != "traceparent"}
         assert {**traceparent, "tracestate": "ot=th:8", **b3} == joined({}, span)
         assert {**traceparent, **b3} == joined({}, span, OUTSIDE)
+        came = {"traceparent": f"00-{TRACE}-{SPAN}-03"}
+        goes = {**traceparent, "tracestate": "ot=th:8"}
+        assert [goes, goes] == [joined(came, span), joined({**came, "tracestate": ""}, span)]
 
     def test_outside_any_request(self) -> None:
         """So does a span outside any request, such as that of a job."""

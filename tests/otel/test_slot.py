@@ -406,6 +406,57 @@ def test_a_task_for_each_request(exported: Exported) -> None:
     assert [[1] * 3, [2] * 3, [3] * 3] == asyncio.run(main())
 
 
+class TestDetached:
+    """Code that runs for no request, though it is started inside one."""
+
+    @pytest.fixture(
+        params=[
+            pytest.param(meshtrace.detached, id="detached"),
+            pytest.param(lambda: meshtrace.use(None), id="use(None)"),
+        ]
+    )
+    def detached(self, request: pytest.FixtureRequest) -> Callable[[], Any]:
+        """Give what runs code for no request."""
+        chosen: Callable[[], Any] = request.param
+        return chosen
+
+    def test_a_worker(self, detached: Callable[[], Any], exported: Exported) -> None:
+        """Its spans and calls, and its baggage, are not the request's, whose span stays open."""
+        found = []
+
+        async def work() -> None:
+            found.append((baggage.get_all(), meshtrace.headers("http://reviews:9080/")))
+            with exported.tracer.start_as_current_span("worker"):
+                pass
+
+        async def request() -> None:
+            with meshtrace.use(CAME), exported.tracer.start_as_current_span("own") as own:
+                token = context.attach(baggage.set_baggage("cart", "42"))
+                with detached():
+                    worker = asyncio.create_task(work())
+                assert own is trace.get_current_span()
+                await worker
+                context.detach(token)
+
+        asyncio.run(request())
+        assert [({}, {})] == found
+        assert exported.named("worker").parent is None
+        assert exported.named("own").parent is not None
+
+    def test_relaying(self, detached: Callable[[], Any]) -> None:
+        """Where spans do not join, OpenTelemetry's context is not ours."""
+        meshtrace.configure(own_spans="relay")
+        span = reported(own_span())
+        with meshtrace.use(CAME), trace.use_span(span), detached():
+            assert span is trace.get_current_span()
+
+    def test_outside_any_request(self, detached: Callable[[], Any]) -> None:
+        """There is nothing to come out of: a span of the application's stays."""
+        span = reported(own_span())
+        with trace.use_span(span), detached():
+            assert span is trace.get_current_span()
+
+
 class TestUse:
     """Code that runs for a request that no middleware saw, or that one no longer sees."""
 

@@ -48,9 +48,11 @@ def _span(trace_id: str = TRACE) -> Callable[[], object]:
     return lambda: SimpleNamespace(trace_id=int(trace_id, 16), span_id=int(OWN, 16))
 
 
-def _sent(came: dict[str, str], written: dict[str, str], own_spans: OwnSpans) -> dict[str, str]:
+def _sent(
+    came: dict[str, str], written: dict[str, str], own_spans: OwnSpans, *, spans: bool = False
+) -> dict[str, str]:
     carrier = CaseInsensitiveDict({**ACCEPT, **written})
-    departures = Departures("a client", Settings(own_spans=own_spans))
+    departures = Departures("a client", Settings(own_spans=own_spans, spans=spans))
     with meshtrace.use(came):
         put_on(carrier, departures.decide(carrier, REVIEWS))
     return dict(carrier)
@@ -80,6 +82,14 @@ def test_joining_another_trace(have: Have) -> None:
     have(_span(OTHER))
     written = {"traceparent": f"00-{OTHER}-{OWN}-01"}
     assert {**ACCEPT, **B3} == _sent(B3, written, "join")
+
+
+def test_joining_with_spans_of_meshtraces_own(have: Have, caplog: pytest.LogCaptureFixture) -> None:
+    """Where meshtrace makes spans, ddtrace's are of another backend: its headers give way."""
+    caplog.set_level("INFO", "meshtrace")
+    have(_span())
+    assert {**ACCEPT, **B3} == _sent(B3, WRITTEN, "join", spans=True)
+    assert 1 == sum("MESHTRACE_SPANS=0" in text for text in caplog.messages)
 
 
 @pytest.mark.parametrize("own_spans", ["relay", "join"])

@@ -1,14 +1,13 @@
 """http.client: connections that are used again, by ``request`` and by hand."""
 
 from abc import abstractmethod
+from contextlib import ExitStack
 from email.message import Message
 from http.client import HTTPConnection, HTTPMessage
-from types import TracebackType
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-import meshtrace
-from tests.outbound.driving import Driver, Headers, SyncDriver
+from tests.outbound.driving import Driver, Headers, Several, SeveralDriver
 
 __all__ = ["DRIVERS"]
 
@@ -20,65 +19,34 @@ def _as_message(given: Headers) -> Message:
     return message
 
 
-class _Connections:
-    """The connections that wait to be used again, all of them wrapped or none."""
+class _Connections(Several):
+    """The connections that wait to be used again."""
 
-    def __init__(self) -> None:
-        self.wrap: dict[str, Any] | None = None
+    def __init__(self, closing: ExitStack) -> None:
+        super().__init__(closing, HTTPConnection)
         self._waiting: dict[str, list[HTTPConnection]] = {}
-        self.made: list[HTTPConnection] = []
 
     def take(self, host: str, port: int | None) -> HTTPConnection:
         """Give a connection that nobody uses."""
-        waiting = self._waiting.setdefault(host, [])
         try:
-            connection = waiting.pop()
+            return self._waiting.setdefault(host, []).pop()
         except IndexError:
-            connection = HTTPConnection(host, port)
-            if self.wrap is not None:
-                assert connection is meshtrace.wrap(connection, **self.wrap)
-            self.made.append(connection)
-        return connection
+            connection: HTTPConnection = self.one(host, port)
+            return connection
 
     def give_back(self, connection: HTTPConnection) -> None:
         """Let a connection wait for its next use."""
         self._waiting[connection.host].append(connection)
 
-    def close(self) -> None:
-        """Close all connections."""
-        for connection in self.made:
-            connection.close()
 
-
-class _HttpClient(SyncDriver):
+class _HttpClient(SeveralDriver):
     """What the drivers have in common."""
 
     name = "http.client"
 
-    def __init__(self) -> None:
-        self._clients: list[_Connections] = []
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the connections."""
-        for client in self._clients:
-            client.close()
-
     def client(self) -> Any:  # noqa: ANN401 - as in every driver
         """Make what gives connections."""
-        self._clients.append(_Connections())
-        return self._clients[-1]
-
-    def wrap(self, client: Any, **options: Any) -> Any:  # noqa: ANN401 - as in every driver
-        """Have each connection wrapped."""
-        client.wrap = options
-        for connection in client.made:
-            assert connection is meshtrace.wrap(connection, **options)
-        return client
+        return _Connections(self.closing)
 
     def call(
         self,

@@ -1,6 +1,5 @@
 """httpx and httpx2, which has its shape: their clients, blocking and awaited."""
 
-from types import TracebackType
 from typing import Any, ClassVar
 
 import httpx
@@ -35,19 +34,6 @@ class Blocking(SyncDriver):
     header_types: ClassVar = _header_types(httpx)
     library: ClassVar[Any] = httpx
 
-    def __init__(self) -> None:
-        self._clients: list[Any] = []
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the clients."""
-        for client in self._clients:
-            client.close()
-
     def client(self) -> Any:  # noqa: ANN401 - of one of two libraries
         """Make a client that follows redirects."""
         transport = self.library.HTTPTransport(retries=self.retries) if self.retries else None
@@ -57,7 +43,7 @@ class Blocking(SyncDriver):
         client = self.library.Client(
             follow_redirects=True, transport=transport, timeout=TIMEOUT, limits=limits
         )
-        self._clients.append(client)
+        self.closing.callback(client.close)
         return client
 
     def call(

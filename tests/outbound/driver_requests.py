@@ -1,6 +1,5 @@
 """requests: the calls of its sessions."""
 
-from types import TracebackType
 from typing import Any, ClassVar
 
 import requests
@@ -32,25 +31,11 @@ class Sessions(SyncDriver):
         "names in bytes": lambda given: {name.encode(): value for name, value in given.items()},
     }
 
-    def __init__(self) -> None:
-        self._sessions: list[requests.Session] = []
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the sessions."""
-        for session in self._sessions:
-            session.close()
-
     def client(self) -> requests.Session:
         """Make a session."""
-        session = requests.Session()
+        session = self.closing.enter_context(requests.Session())
         retry = Retry(total=self.retries, status_forcelist=[503], backoff_factor=0)
         session.mount("http://", HTTPAdapter(pool_maxsize=32, max_retries=retry))
-        self._sessions.append(session)
         return session
 
     def call(

@@ -1,7 +1,6 @@
 """urllib.request: openers."""
 
 import urllib.request
-from types import TracebackType
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import OpenerDirector, Request
@@ -16,14 +15,6 @@ class Openers(SyncDriver):
 
     name = "urllib"
     abilities = frozenset({Ability.REDIRECTS, Ability.REQUEST_OBJECTS})
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Leave the openers: they keep nothing open."""
 
     def client(self) -> OpenerDirector:
         """Make an opener."""

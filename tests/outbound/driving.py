@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from enum import Enum, auto
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -13,7 +13,16 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 import meshtrace
 
-__all__ = ["Ability", "AsyncDriver", "Call", "Driver", "Headers", "SyncDriver"]
+__all__ = [
+    "Ability",
+    "AsyncDriver",
+    "Call",
+    "Driver",
+    "Headers",
+    "Several",
+    "SeveralDriver",
+    "SyncDriver",
+]
 
 Headers = Mapping[str, str]
 Call = tuple[str, Headers]
@@ -109,7 +118,24 @@ class Driver(ABC):
 
 
 class SyncDriver(Driver):
-    """Uses a library whose calls block."""
+    """
+    Uses a library whose calls block.
+
+    Attributes:
+        closing: What closes the clients.
+    """
+
+    def __init__(self) -> None:
+        self.closing = ExitStack()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close all clients that were made."""
+        self.closing.close()
 
     def burst(self, client: Any, calls: Sequence[Call], at_once: int) -> None:  # noqa: ANN401 - each library has its own
         """Make the calls in threads."""
@@ -122,6 +148,46 @@ class SyncDriver(Driver):
         with ThreadPoolExecutor(at_once) as pool:
             for _ in pool.map(call, calls):
                 pass
+
+
+class Several:
+    """
+    What is one client to the suite where a library has one for each host, or for each call.
+
+    Args:
+        closing: What closes them.
+        make: Makes one for a host and a port.
+    """
+
+    def __init__(self, closing: ExitStack, make: Callable[[str, int | None], Any]) -> None:
+        self._closing = closing
+        self._make = make
+        self._options: dict[str, Any] | None = None
+        self._made: list[Any] = []
+
+    def one(self, host: str, port: int | None) -> Any:  # noqa: ANN401 - each library has its own
+        """Make one, wrapped if all are."""
+        one = self._make(host, port)
+        self._closing.callback(one.close)
+        self._made.append(one)
+        if self._options is not None:
+            assert one is meshtrace.wrap(one, **self._options)
+        return one
+
+    def wrap(self, **options: Any) -> None:  # noqa: ANN401 - each option has its own
+        """Have each of them wrapped, also those that are made later."""
+        self._options = options
+        for one in self._made:
+            assert one is meshtrace.wrap(one, **options)
+
+
+class SeveralDriver(SyncDriver):
+    """Uses a library by `Several`."""
+
+    def wrap(self, client: Any, **options: Any) -> Any:  # noqa: ANN401 - each library has its own
+        """Have each of them wrapped."""
+        client.wrap(**options)
+        return client
 
 
 class AsyncDriver(Driver):

@@ -115,6 +115,28 @@ def test_a_request_that_is_sent_again(client: Any, use: Use, recorder: Recorder)
     assert URL == str(pickle.loads(pickle.dumps(request)).url)  # noqa: S301 - just made
 
 
+def test_a_request_that_is_pickled_on_its_way(
+    instrument: Callable[[], None], use: Use, recorder: Recorder
+) -> None:
+    """A transport that keeps a copy keeps what the caller made, and what it sends has all."""
+    kept: list[bytes] = []
+    sent: list[dict[str, str]] = []
+
+    def answer(request: Any) -> Any:  # noqa: ANN401 - of one of two libraries
+        kept.append(pickle.dumps(request))
+        sent.append({name: value for name, value in request.headers.items() if name in SEVERAL})
+        return use.library.Response(204)
+
+    instrument()
+    client = meshtrace.wrap(use.client(transport=use.transport(answer)))
+    with meshtrace.use(SEVERAL):
+        use.do(lambda: client.get(URL, headers={"x-own": "1"}))
+    other = pickle.loads(kept[0])  # noqa: S301 - just made
+    assert (use.library.Request, "1") == (type(other), other.headers["x-own"])
+    assert {*SEVERAL}.isdisjoint(other.headers)
+    assert ([SEVERAL], []) == (sent, recorder.received)
+
+
 def test_joining(
     client: Any,  # noqa: ANN401 - of one of two libraries
     use: Use,

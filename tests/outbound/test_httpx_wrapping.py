@@ -2,6 +2,7 @@
 
 import gc
 import inspect
+import pickle
 import weakref
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -274,4 +275,45 @@ class TestVersions:
         client = meshtrace.wrap(use.client())
         with meshtrace.use(IDS):
             use.do(lambda: client.get(URL))
+        assert [IDS] == recorder.relayed
+
+
+class TestPickling:
+    """A request goes to another process as its caller made it."""
+
+    @pytest.mark.parametrize("wrapped", [True, False], ids=["wrapped", "patched"])
+    def test_what_was_added_stays_here(
+        self, *, wrapped: bool, use: Use, recorder: Recorder
+    ) -> None:
+        """What it was given is off, what that took the place of is back, and it stays as it is."""
+        meshtrace.configure(on_conflict="replace")
+        client = use.client()
+        if wrapped:
+            meshtrace.wrap(client)
+        else:
+            meshtrace.patch(use.library.__name__)
+        request = client.build_request("GET", URL, headers={"B3": "0"})
+        made = pickle.loads(pickle.dumps(request)).headers  # noqa: S301 - just made
+        with meshtrace.use(IDS):
+            use.do(lambda: client.send(request))
+        meshtrace.unpatch()
+        sent = request.headers.copy()
+        other = pickle.loads(pickle.dumps(request))  # noqa: S301 - just made
+        assert (made, "0") == (other.headers, other.headers["b3"])
+        assert use.library.Request is type(other)
+        assert (sent, use.library.Request) == (request.headers, type(request))
+        assert {*IDS} <= {*sent}
+        assert [IDS] == recorder.relayed
+
+    def test_a_strange_one(
+        self, use: Use, recorder: Recorder, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """One whose headers somebody has taken away is pickled as it is."""
+        client = meshtrace.wrap(use.client())
+        request = client.build_request("GET", URL)
+        with meshtrace.use(IDS):
+            use.do(lambda: client.send(request))
+        request.headers = None
+        assert pickle.loads(pickle.dumps(request)).headers is None  # noqa: S301 - just made
+        assert 1 == sum("a fault while" in record.getMessage() for record in caplog.records)
         assert [IDS] == recorder.relayed

@@ -269,7 +269,7 @@ def test_a_fault_of_ours(
 
     with manager, meshtrace.use(IDS):
         manager.request("GET", URL)
-        monkeypatch.setattr("meshtrace.outbound.urllib3._looked_at", bug)
+        monkeypatch.setattr("meshtrace.outbound.urllib3.attempts._looked_at", bug)
         manager.request("GET", URL)
         manager.request("GET", URL)
     assert IDS == recorder.relayed[0]

@@ -6,9 +6,8 @@ head of the response has arrived or the attempt has failed. A body that is read 
 """
 
 from collections.abc import Callable
-from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from opentelemetry import trace
 from opentelemetry.context import get_current, set_value
@@ -17,7 +16,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from meshtrace import notices
 from meshtrace.context import Sampling
 from meshtrace.current import CURRENT
-from meshtrace.otel.own import is_reported
+from meshtrace.otel.own import AROUND, is_of_another_provider, is_reported
 from meshtrace.otel.remote import remote_parent
 from meshtrace.otel.slot import Slot, span_of
 from meshtrace.otel.spans.conventions import (
@@ -28,7 +27,7 @@ from meshtrace.otel.spans.conventions import (
     client_attributes,
 )
 from meshtrace.otel.spans.rpc import add_code, of_call
-from meshtrace.otel.spans.tracer import QUIET, failed, is_suppressed, tracer
+from meshtrace.otel.spans.tracer import QUIET, failed, is_silent, is_suppressed, tracer
 
 __all__ = ["ClientSpan", "begin", "begin_rpc"]
 
@@ -38,6 +37,12 @@ _ERRORS = 400
 _VERSIONS: dict[str | int | None, str] = {0: "", 9: "0.9", 10: "1.0", 11: "1.1", 20: "2"}
 """As http.client and urllib3 tell them."""
 
+_UNTOLD: Final = {
+    "aiohttp": "opentelemetry.instrumentation.aiohttp_client",
+    "grpc": "opentelemetry.instrumentation.grpc",
+}
+"""Instrumentations of a library that do not tell in the context that they have made a span."""
+
 
 class ClientSpan(Slot):
     """
@@ -45,18 +50,19 @@ class ClientSpan(Slot):
 
     Args:
         span: The span, which is current from now on, until the attempt has ended.
+        around: The span that is current already, if there is one of this process.
     """
 
-    __slots__ = ("_code", "_hooks", "_open", "_span", "_told")
+    __slots__ = ("_code", "_open", "_span", "_told")
 
-    def __init__(self, span: trace.Span) -> None:
+    def __init__(self, span: trace.Span, around: trace.Span | None = None) -> None:
         # Whatever is called beneath has its span.
-        super().__init__(span, set_value(QUIET, True))  # noqa: FBT003 - a value
+        context = set_value(QUIET, True)  # noqa: FBT003 - a value
+        super().__init__(span, context if around is None else set_value(AROUND, around, context))
         self._span = span
         self._told: Attributes = {}
         self._open = True
         self._code: Any = None
-        self._hooks: tuple[Any, Any] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -82,30 +88,6 @@ class ClientSpan(Slot):
         version = _VERSIONS.get(version, version)
         if version:
             self._told["network.protocol.version"] = version
-
-    def until_hook(self, request: Any) -> "_UntilHook":  # noqa: ANN401 - requests may be missing
-        """
-        Let the attempt last until requests calls the hooks for its response.
-
-        Args:
-            request: What is sent, whose own hooks come behind.
-        """
-        return _UntilHook(self, request)
-
-    def hook(self, request: Any) -> None:  # noqa: ANN401 - as above
-        """Put a hook before those of the request."""
-        hooks = request.hooks
-        theirs = hooks.get("response") or ()
-        theirs = (theirs,) if callable(theirs) else theirs
-        request.hooks = {**hooks, "response": [_answered, *theirs]}
-        self._hooks = request, hooks
-
-    def unhook(self) -> None:
-        """Give the request its own hooks back."""
-        if self._hooks is not None:
-            request, hooks = self._hooks
-            self._hooks = None
-            request.hooks = hooks
 
     def coded(self, code: Any) -> None:  # noqa: ANN401 - grpc may be missing
         """Note the ``grpc.StatusCode`` with which a call has ended."""
@@ -143,48 +125,12 @@ class ClientSpan(Slot):
         span.set_attributes(told)
 
 
-class _UntilHook:
-    __slots__ = ("_attempt", "_request", "_token")
-
-    def __init__(self, attempt: ClientSpan, request: Any) -> None:  # noqa: ANN401 - requests may be missing
-        self._attempt = attempt
-        self._request = request
-
-    def __enter__(self) -> None:
-        self._token = _hooked.set(self._attempt)
-        try:
-            self._attempt.hook(self._request)
-        except Exception:  # noqa: BLE001 - the call must go on
-            notices.fault("adding a hook to a call of requests")
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        _hooked.reset(self._token)
-        self._attempt.unhook()
-        self._attempt.end(error)
-
-
-_hooked: ContextVar[ClientSpan | None] = ContextVar("meshtrace.hooked", default=None)
-"""The attempt of requests that waits for its response."""
-
-
-def _answered(response: Any, **_: object) -> None:  # noqa: ANN401 - requests may be missing
-    attempt = _hooked.get()
-    if attempt is not None:
-        attempt.answered(response.status_code, getattr(response.raw, "version", None))
-        attempt.unhook()
-        attempt.end()
-
-
-def begin(method: str, url: str, resends: int = 0) -> ClientSpan | None:
+def begin(library: str, method: str, url: str, resends: int = 0) -> ClientSpan | None:
     """
     Begin the span of one attempt over HTTP.
 
     Args:
+        library: What makes it, as `Departures` have it.
         method: As it is sent.
         url: Where it goes, absolute.
         resends: How many attempts of the same call there were before.
@@ -199,7 +145,7 @@ def begin(method: str, url: str, resends: int = 0) -> ClientSpan | None:
             attributes[RESEND_COUNT] = resends
         return name, attributes
 
-    return _begin(known)
+    return _begin(library, known)
 
 
 def begin_rpc(method: str | bytes, host: str | None) -> ClientSpan | None:
@@ -214,17 +160,28 @@ def begin_rpc(method: str | bytes, host: str | None) -> ClientSpan | None:
         None where no span is to be made: there is no provider or no processor, an instrumentation
         has made one, or the mesh has decided against it without naming a trace.
     """
-    return _begin(lambda: of_call(method, host))
+    return _begin("grpc", lambda: of_call(method, host))
 
 
-def _begin(known: Callable[[], tuple[str, Attributes]]) -> ClientSpan | None:
+def _begin(library: str, known: Callable[[], tuple[str, Attributes]]) -> ClientSpan | None:
     context = get_current()
-    if is_suppressed(context):
+    around = trace.get_current_span(context)
+    kind = getattr(around, "kind", None)
+    is_others = is_of_another_provider(around)
+    if is_others and kind is SpanKind.CLIENT:
+        # A vendor's, for another backend.
+        is_made = is_silent(context)
+    else:
+        is_made = is_suppressed(context) or (
+            kind is SpanKind.CLIENT and _is_of_instrumentation(around, library)
+        )
+    if is_made:
         return None
     maker = tracer()
     if maker is None:
         return None
-    if not trace.get_current_span(context).get_span_context().is_valid:
+    found = around.get_span_context()
+    if is_others or not found.is_valid:
         # The request may have come here by a way of ours, which OpenTelemetry's context has not.
         parent = _of_request()
         if parent is None:
@@ -232,7 +189,17 @@ def _begin(known: Callable[[], tuple[str, Attributes]]) -> ClientSpan | None:
         context = trace.set_span_in_context(parent, context)
     name, attributes = known()
     span = maker.start_span(name, context, SpanKind.CLIENT, attributes)
-    return ClientSpan(span) if is_reported(span) else None
+    if not is_reported(span):
+        return None
+    # Where the remote parent stands on a call, the caller has put it there.
+    is_local = found.is_valid and not found.is_remote
+    return ClientSpan(span, around if is_local else None)
+
+
+def _is_of_instrumentation(span: trace.Span, library: str) -> bool:
+    """Tell whether OpenTelemetry's instrumentation of the library has made a span."""
+    scope = getattr(span, "instrumentation_scope", None)
+    return span.is_recording() and getattr(scope, "name", "") == _UNTOLD.get(library)
 
 
 def _of_request() -> trace.Span | None:

@@ -4,8 +4,6 @@ The SERVER span of one request, under Envoy's span, until its body has ended.
 Where OpenTelemetry's own instrumentation of the server makes the spans, this one does not.
 """
 
-import logging
-import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, ParamSpec, TypeVar
 
@@ -21,6 +19,7 @@ from meshtrace.otel.own import is_reported
 from meshtrace.otel.remote import remote_parent
 from meshtrace.otel.slot import Function, Slot
 from meshtrace.otel.spans.conventions import ERROR_TYPE, ROUTE, STATUS_CODE, Attributes
+from meshtrace.otel.spans.others import is_made_by_another
 from meshtrace.otel.spans.protocols import PROTOCOLS, Protocol
 from meshtrace.otel.spans.rpc import add_code
 from meshtrace.otel.spans.tracer import QUIET, failed, tracer
@@ -214,7 +213,12 @@ class _Steps(slot.Steps):
         self._serving.end()
 
 
-def begin(snapshot: Snapshot, protocol: str, request: Any) -> Slot | None:  # noqa: ANN401 - of one of several kinds
+def begin(
+    snapshot: Snapshot,
+    protocol: str,
+    request: Any,  # noqa: ANN401 - of one of several kinds
+    within: object = None,
+) -> Slot | None:
     """
     Begin the span of a request.
 
@@ -222,6 +226,7 @@ def begin(snapshot: Snapshot, protocol: str, request: Any) -> Slot | None:  # no
         snapshot: What the request brought.
         protocol: What *request* is, of `PROTOCOLS`.
         request: What the server knows of it.
+        within: The application that is going to be called, if it may make the span itself.
 
     Returns:
         A `ServerSpan`; something less where no span is to be made, and None where OpenTelemetry's
@@ -231,8 +236,7 @@ def begin(snapshot: Snapshot, protocol: str, request: Any) -> Slot | None:  # no
         # It arrived further out.
         return slot.enter(snapshot)
     parent = remote_parent(snapshot)
-    ddtraces = "ddtrace" in sys.modules and slot.is_ddtraces()
-    maker = None if ddtraces or _is_made_by_another(parent) else tracer()
+    maker = None if is_made_by_another(parent, request, within) else tracer()
     if maker is None:
         return slot.enter(snapshot)
     if parent is None and snapshot.remote_parent().sampling is Sampling.DENY:
@@ -246,21 +250,3 @@ def begin(snapshot: Snapshot, protocol: str, request: Any) -> Slot | None:  # no
         return slot.enter(snapshot)
     snapshot.serving = serving = ServerSpan(span, reading, request, name)
     return serving
-
-
-def _is_made_by_another(parent: trace.Span | None) -> bool:
-    if not sys.modules.keys().isdisjoint(slot.SERVER_INSTRUMENTATIONS):
-        loaded = sys.modules.keys() & slot.SERVER_INSTRUMENTATIONS
-        notices.once(
-            logging.INFO,
-            "spans of an instrumentation",
-            "meshtrace: the spans of requests are left to OpenTelemetry's instrumentation: %s",
-            ", ".join(sorted(loaded)),
-        )
-        return True
-    current: Any = trace.get_current_span()
-    if getattr(current, "kind", None) is not SpanKind.SERVER or not current.is_recording():
-        return False
-    # FastAPI makes spans, for one. One of another trace has not understood what came.
-    trace_id: int = current.get_span_context().trace_id
-    return parent is None or parent.get_span_context().trace_id == trace_id

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sys
 from typing import Final
 
 from opentelemetry import context as api
@@ -9,9 +10,10 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 
 from meshtrace import notices
+from meshtrace.otel.slot import is_ddtraces
 from meshtrace.otel.spans.conventions import SCHEMA, error_type
 
-__all__ = ["QUIET", "failed", "is_suppressed", "tracer"]
+__all__ = ["QUIET", "failed", "is_silent", "is_suppressed", "tracer"]
 
 QUIET: Final[str] = getattr(
     api, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation"
@@ -22,10 +24,10 @@ has one already. It has no public name, and before version 1.23 of the API no ke
 """
 
 _SILENT: Final[tuple[str, ...]] = (
-    QUIET,
     getattr(api, "_SUPPRESS_INSTRUMENTATION_KEY", "suppress_instrumentation"),
     "suppress_instrumentation",
 )
+_SUPPRESSED: Final = (QUIET, *_SILENT)
 
 _RECORDED = "meshtrace_recorded"
 """Marks an exception that stands in a span already."""
@@ -34,7 +36,11 @@ _known: tuple[object, trace.Tracer | None] = (None, None)
 
 
 def tracer() -> trace.Tracer | None:
-    """Give the tracer of the provider that is set now; None while there is none."""
+    """
+    Give the tracer of the provider that is set now; None while there is none.
+
+    Nor is there one where OpenTelemetry is ddtrace's: its spans of all that would be twice.
+    """
     global _known  # noqa: PLW0603 - a process has one provider
     provider = trace.get_tracer_provider()
     known = _known
@@ -47,7 +53,9 @@ def tracer() -> trace.Tracer | None:
                 "call opentelemetry.trace.set_tracer_provider(provider)",
             )
             return None
-        known = _known = (provider, provider.get_tracer("meshtrace", None, SCHEMA))
+        ddtraces = "ddtrace" in sys.modules and is_ddtraces()
+        made = None if ddtraces else provider.get_tracer("meshtrace", None, SCHEMA)
+        known = _known = (provider, made)
     return known[1]
 
 
@@ -55,7 +63,16 @@ def is_suppressed(context: Context) -> bool:
     """
     Tell whether no span is to be made for a call.
 
-    An instrumentation has made one, or an exporter sends spans away.
+    An instrumentation has made one, or `is_silent`.
+    """
+    return any(map(context.get, _SUPPRESSED))
+
+
+def is_silent(context: Context) -> bool:
+    """
+    Tell whether nothing at all is to be seen of what is done.
+
+    An exporter sends spans away, for one.
     """
     return any(map(context.get, _SILENT))
 

@@ -9,9 +9,6 @@ list and to replace, and it does not learn of an attempt that fails; a transport
 application's own or one of six, and a client does not tell which it has. So the method is looked at
 first, and where it is not as it should be, the client stays as it is.
 
-What an attempt was given is remembered in ``Request.extensions``, which is public, is made for
-such things, and is what a redirect takes along.
-
 OpenTelemetry's instrumentation stands beneath, around the transport, and gives the request other
 headers, with the ids of its span. Where it is loaded, a request that is on its way is of a subclass
 of its class, which notices that, and all is decided again.
@@ -21,24 +18,20 @@ import functools
 import inspect
 import logging
 import re
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from meshtrace import notices
 from meshtrace.departure import NOTHING, Departures, put_on
+from meshtrace.httpx_like.remembering import given, pickled_as_made, remember
 from meshtrace.otel.written import others_write
-from meshtrace.relay.inject import Sent
 from meshtrace.relay.record import rehearsing
 from meshtrace.replacing import Replacement, subclass
 from meshtrace.settings import Settings
 
-__all__ = ["EXTENSION", "Room", "room_of"]
-
-EXTENSION: Final = "meshtrace"
-"""The key in ``Request.extensions``."""
+__all__ = ["Room", "room_of"]
 
 _SEND: Final = "_send_single_request"
 _OLDEST: Final = {"httpx": "0.21", "httpx2": "2.0"}
@@ -72,6 +65,8 @@ class Room:
             Replacement(library.Client, _SEND, self._around),
             Replacement(library.AsyncClient, _SEND, self._around_async),
         )
+        # Never given back: what has been sent may be pickled at any time.
+        self._pickling = Replacement(library.Request, "__getstate__", pickled_as_made)
 
     def wrap(self, client: Any, settings: Settings) -> Any:  # noqa: ANN401 - of one of two libraries
         """
@@ -89,6 +84,7 @@ class Room:
             if not isinstance(client, _RELAYING):
                 client.__class__ = self._relaying(kind)
             client.meshtrace_departures = Departures(self._name, settings)
+            self._pickling.put()
             notices.client_ready(self._name)
         return client
 
@@ -99,6 +95,7 @@ class Room:
             notices.client_ready(self._name)
             for replacement in self._replacements:
                 replacement.put()
+            self._pickling.put()
 
     def unpatch(self) -> None:
         """Undo `patch`; where somebody has wrapped it since, it stays in place and does nothing."""
@@ -191,21 +188,10 @@ def room_of(library: ModuleType) -> Room:
     return Room(library)
 
 
-class _Given:
-    """What one request object was given."""
-
-    def __init__(self, request: object, sent: Sent) -> None:
-        self._request = weakref.ref(request)
-        self._sent = sent
-
-    def before(self, request: object) -> Sent:
-        """Give what is to come off a request that has this: the same one, or one made from it."""
-        return self._sent if self._request() is request else self._sent.next_hop()
-
-
 class _Watched:
     """What a request has above its class while it is on its way."""
 
+    meshtrace_kind: ClassVar[type]
     meshtrace_departures: Departures
 
     @property
@@ -219,10 +205,15 @@ class _Watched:
         with rehearsing():
             _depart(self.meshtrace_departures, self)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle it as one of its class, of which it will be again."""
+        kind: Any = self.meshtrace_kind
+        return object.__new__, (kind,), self.__getstate__()
+
 
 @functools.cache
 def _watched(kind: Any) -> type:  # noqa: ANN401 - mypy: no Hashable
-    made: type = subclass(kind, _Watched, kind)
+    made: type = subclass(kind, _Watched, kind, meshtrace_kind=kind)
     return made
 
 
@@ -246,9 +237,8 @@ def _departing(departures: Departures, request: Any) -> Iterator[_Noted]:  # noq
 
 
 def _attempt(departures: Departures, request: Any) -> Any:  # noqa: ANN401 - a span, or None
-    given = request.extensions.get(EXTENSION)
-    hops = 0 if given is None else given.before(request).hops
-    return departures.attempt(request.method, str(request.url), hops)
+    before = given(request) or NOTHING
+    return departures.attempt(request.method, str(request.url), before.hops)
 
 
 def _noted(attempt: Any, response: Any) -> Any:  # noqa: ANN401 - of one of two libraries
@@ -262,13 +252,10 @@ def _as_it_is(response: Any) -> Any:  # noqa: ANN401 - of one of two libraries
 
 def _depart(departures: Departures, request: Any) -> None:  # noqa: ANN401 - of one of two libraries
     try:
-        given = request.extensions.get(EXTENSION)
-        before = None if given is None else given.before(request)
-        sent = departures.decide(request.headers, str(request.url), before)
+        sent = departures.decide(request.headers, str(request.url), given(request))
         if sent is not NOTHING:
-            # First of all: what is added must be taken off again. Always a new dict: older
-            # versions let a redirect share its request's.
-            request.extensions = {**request.extensions, EXTENSION: _Given(request, sent)}
+            # First of all: what is added must be taken off again.
+            remember(request, sent)
             put_on(request.headers, sent)
     except Exception:  # noqa: BLE001 - the call must go on
         notices.fault(f"adding headers to a call of {departures.library}")
