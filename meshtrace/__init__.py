@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 from meshtrace.clients import patch, unpatch, wrap
 from meshtrace.configuration import configure
 from meshtrace.context import Sampling, TraceContext
-from meshtrace.current import current, detached, set_header
+from meshtrace.current import current, set_header
 from meshtrace.departure import headers
 from meshtrace.errors import ConfigurationError, MalformedHeaderError, MeshTraceError
-from meshtrace.handover import capture, carry, use
+from meshtrace.handover import capture, carry, detached, use
 from meshtrace.inbound.asgi import MeshTrace
 from meshtrace.inbound.wsgi import MeshTraceWSGI
 from meshtrace.settings import Limits, Settings
@@ -26,10 +26,11 @@ from meshtrace.settings import Limits, Settings
 if TYPE_CHECKING:
     from meshtrace.explanation import Explanation, explain
     from meshtrace.otel.propagator import MeshPropagator
-    from meshtrace.outbound.requests import Session
+    from meshtrace.outbound.requests import Session as Session
 
 __version__ = "0.1.0"
 
+# Without `Session`, which needs requests: `from meshtrace import *` works without it, too.
 __all__ = [
     "ConfigurationError",
     "Explanation",
@@ -40,7 +41,6 @@ __all__ = [
     "MeshTraceError",
     "MeshTraceWSGI",
     "Sampling",
-    "Session",
     "Settings",
     "TraceContext",
     "capture",
@@ -59,7 +59,9 @@ __all__ = [
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    from importlib.util import find_spec  # noqa: PLC0415 - for those who look around
+
+    return sorted({*globals(), *__all__, *(["Session"] if find_spec("requests") else [])})
 
 
 def __getattr__(name: str) -> object:

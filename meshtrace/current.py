@@ -27,7 +27,6 @@ __all__ = [
     "Entered",
     "Stepwise",
     "current",
-    "detached",
     "leave",
     "set_header",
 ]
@@ -155,17 +154,6 @@ def set_header(name: str, value: str) -> None:
             "meshtrace: set_header(%r, ...) outside any request, or after it ended; not sent",
             name,
         )
-
-
-def detached() -> AbstractContextManager[None]:
-    """
-    Run code for no request: a long-lived worker that is started inside one must not keep its ids.
-
-    >>> with detached():
-    ...     CURRENT.get() is None
-    True
-    """
-    return Entered(None)
 
 
 class Stepwise:

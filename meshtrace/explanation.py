@@ -29,6 +29,10 @@ _CLASSES = {
     Share.AUTHORIZATION: "authorization",
 }
 _HOW_TO_RECORD = "set MESHTRACE_EXPLAIN=1, or say meshtrace.configure(explain=True)"
+_HOW_TO_FOLLOW = (
+    "if one of them was this request's: in a thread, a task or a queue, write meshtrace.carry()"
+)
+_SHOWN = 5
 
 
 class Came(Value):
@@ -90,6 +94,8 @@ class Explanation(Value):
         calls: What was sent where and what was not, call by call; outside any request, the calls
             made for none. Only the last hundred are kept, and none without the setting ``explain``.
         number_of_calls: How many there were in all.
+        lost: Of the calls of the whole process that were made for no request, the last ones that
+            got no headers.
         recorded: Whether calls are kept.
         patched: The libraries that `patch` has patched, or will when they are loaded.
         ready: The clients that were wrapped, patched or asked for, since the process began.
@@ -105,6 +111,7 @@ class Explanation(Value):
         "disabled",
         "ended",
         "in_request",
+        "lost",
         "number_of_calls",
         "parent",
         "patched",
@@ -123,6 +130,7 @@ class Explanation(Value):
     why_parent: str
     calls: tuple[Call, ...]
     number_of_calls: int
+    lost: tuple[Call, ...]
     recorded: bool
     patched: tuple[str, ...]
     ready: tuple[str, ...]
@@ -149,6 +157,7 @@ class Explanation(Value):
             why_parent=why,
             calls=tuple(record.calls),
             number_of_calls=record.number,
+            lost=tuple(call for call in OUTSIDE.calls if not call.sent),
             recorded=settings.explain if snapshot is None else snapshot.rules.explains,
             patched=patched(),
             ready=notices.ready(),
@@ -172,6 +181,7 @@ class Explanation(Value):
             "set_here": [*self.set_here],
             "parent": parent,
             "calls": [_as_dict(call) for call in self.calls],
+            "lost": [_as_dict(call) for call in self.lost],
             "patched": [*self.patched],
             "ready": [*self.ready],
             "settings": {
@@ -200,6 +210,10 @@ class Explanation(Value):
             yield "this code runs for no request (no-context): its calls get no headers"
             yield "calls made for no request, in the whole process"
         yield from self._of_calls()
+        if self.in_request and self.lost:
+            yield "calls lost: made for no request, in the whole process, and so without headers"
+            yield from (f"  {call.client} to {call.host}" for call in self.lost[-_SHOWN:])
+            yield f"  {_HOW_TO_FOLLOW}"
         yield "clients"
         yield f"  patched: {', '.join(self.patched) or 'none'}"
         yield f"  ready, wrapped ones too: {', '.join(self.ready) or 'none'}"

@@ -24,7 +24,7 @@ from meshtrace.relay.rules import ID_NAMES, InboundRules
 from meshtrace.relay.snapshot import Kept, Snapshot
 from meshtrace.settings import Settings
 
-__all__ = ["capture", "carry", "use"]
+__all__ = ["capture", "carry", "detached", "use"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -83,8 +83,23 @@ def use(source: object) -> AbstractContextManager[None]:
     return _entered(snapshot)
 
 
+def detached() -> AbstractContextManager[None]:
+    """
+    Run code for no request: a long-lived worker that is started inside one must not keep its ids.
+
+    Where spans join, OpenTelemetry's context is an empty one, so that the worker's spans are no
+    part of the request's trace.
+
+    >>> with use({"b3": "0"}), detached():
+    ...     capture()
+    {}
+    """
+    return _entered(None)
+
+
 def _entered(snapshot: Snapshot | None) -> Entered:
-    if snapshot is not None and snapshot.rules.joins:
+    known = CURRENT.get() if snapshot is None else snapshot
+    if known is not None and known.rules.joins:
         from meshtrace.otel.slot import Joined  # noqa: PLC0415 - loads OpenTelemetry
 
         return Joined(snapshot)

@@ -12,6 +12,9 @@ process; as a processor of structlog; as a plain dict, for anything else:
 The fields are ``trace_id``, ``span_id``, ``trace_flags`` (the names of OpenTelemetry's
 specification "Trace Context in non-OTLP Log Formats") and ``request_id``. All are always there, so
 that a format that names them never fails; nothing here raises, and no record is dropped.
+
+A record that is written outside any request, and names one (``extra={"request": request}``), has
+the ids of that one. Django writes its own so, of a 404 for one, when its middlewares have ended.
 """
 
 import functools
@@ -20,7 +23,10 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, TypeVar
 
 from meshtrace import notices
-from meshtrace.current import current
+from meshtrace.context import TraceContext
+from meshtrace.current import CURRENT, current
+from meshtrace.relay.extract import ENVIRON_KEY, SCOPE_KEY
+from meshtrace.relay.snapshot import Snapshot
 from meshtrace.replacing import Function, Replacement
 
 __all__ = ["FIELDS", "NONE", "TraceFilter", "add_ids", "ids", "install", "uninstall"]
@@ -34,6 +40,8 @@ NONE = "-"
 """What a field says that the request does not have, and every field outside any request."""
 
 _TRACE_ID_DIGITS = 32
+_PLACES = (("scope", SCOPE_KEY), ("META", ENVIRON_KEY), ("environ", ENVIRON_KEY))
+"""Where a request object has what a middleware kept."""
 
 
 def ids(default: str = NONE) -> dict[str, str]:
@@ -53,8 +61,12 @@ def ids(default: str = NONE) -> dict[str, str]:
     ...     ids()["trace_id"], ids()["trace_flags"], ids()["request_id"]
     ('0000000000000000463ac35c9f6413ad', '01', '-')
     """
+    return _told(None, default)
+
+
+def _told(request: object, default: str) -> dict[str, str]:
     try:
-        context = current()
+        context = _context(request)
         trace_id, span_id, flags = default, default, default
         if context.trace_id is not None and context.span_id is not None:
             trace_id = context.trace_id.rjust(_TRACE_ID_DIGITS, "0")
@@ -65,6 +77,24 @@ def ids(default: str = NONE) -> dict[str, str]:
         notices.fault("reading the ids for a log record")
         values = (default, default, default, default)
     return dict(zip(FIELDS, values, strict=True))
+
+
+def _context(request: object) -> TraceContext:
+    snapshot = None
+    if request is not None and CURRENT.get() is None:
+        snapshot = _kept_in(request)
+    return current() if snapshot is None else snapshot.remote_parent()
+
+
+def _kept_in(request: object) -> Snapshot | None:
+    for attribute, key in _PLACES:
+        try:
+            kept = getattr(request, attribute, {}).get(key)
+        except Exception:  # noqa: BLE001, S112 - it may be anything that the application calls so
+            continue
+        if isinstance(kept, Snapshot):
+            return kept
+    return None
 
 
 class TraceFilter(logging.Filter):
@@ -139,7 +169,7 @@ def uninstall() -> None:
 def _fill(fields: MutableMapping[str, Any], default: str) -> None:
     # Where two filters and a factory see one record, the ids are read once.
     if any(name not in fields for name in FIELDS):
-        for name, value in ids(default).items():
+        for name, value in _told(fields.get("request"), default).items():
             fields.setdefault(name, value)
 
 
@@ -181,6 +211,11 @@ def _letting_extra_win(original: Function) -> Function:
             self, name, level, fn, lno, msg, args, exc_info, func, extra, sinfo
         )
         record.__dict__.update(theirs)
+        if extra and "request" in extra:
+            # The factory did not know of it.
+            for field, value in _told(extra["request"], _default).items():
+                if field not in theirs and record.__dict__.get(field) == _default:
+                    setattr(record, field, value)
         return record
 
     return make_record

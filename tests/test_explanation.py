@@ -3,6 +3,7 @@
 import asyncio
 import json
 import pickle
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import meshtrace
 from meshtrace.current import CURRENT
 from meshtrace.explanation import Came
 from meshtrace.relay.judge import code_of
+from meshtrace.relay.record import OUTSIDE
 from meshtrace.settings import Settings
 from tests.outbound.recording import ALL, B3, IDS, USER_DATA, W3C
 
@@ -193,6 +195,7 @@ def test_the_remote_parent_is_told_with_the_reason(
 
 def test_the_whole_text() -> None:
     """The text is made to be read from top to bottom."""
+    OUTSIDE.calls.clear()
     meshtrace.configure(explain=True, forward="end-user", deny_hosts="bad.example")
     meshtrace.patch("requests")
     with meshtrace.use({"b3": "0", "end-user": "jason", "traceparent": "?"}):
@@ -222,6 +225,33 @@ settings
   all others are at their defaults"""
         == text
     )
+
+
+def test_calls_that_were_lost_are_told() -> None:
+    """A call that a thread makes for no request is told in every request, with what to write."""
+    meshtrace.configure(explain=True)
+    OUTSIDE.calls.clear()
+    with meshtrace.use({"b3": "0"}):
+        assert "calls lost" not in str(meshtrace.explain())
+        for number in range(7):
+            thread = Thread(target=meshtrace.headers, args=(f"http://ratings:{9080 + number}/",))
+            thread.start()
+            thread.join()
+        explanation = meshtrace.explain()
+    lines = str(explanation).splitlines()
+    at = lines.index(
+        "calls lost: made for no request, in the whole process, and so without headers"
+    )
+    assert [f"  headers() to ratings:{number}" for number in range(9082, 9087)] == lines[
+        at + 1 : at + 6
+    ]
+    assert "meshtrace.carry()" in lines[at + 6]
+    assert ["  none", 7, 7] == [
+        lines[at - 1],
+        len(explanation.lost),
+        len(explanation.as_dict()["lost"]),
+    ]
+    assert "  headers() to ratings:9086: sent nothing; lost: no-context" in str(meshtrace.explain())
 
 
 def test_how_to_have_calls_is_told_where_they_are_not_kept() -> None:

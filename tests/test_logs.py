@@ -11,6 +11,7 @@ import logging.handlers
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,8 @@ import structlog
 
 import meshtrace
 from meshtrace import logs
+from meshtrace.current import CURRENT
+from meshtrace.relay.extract import ENVIRON_KEY, SCOPE_KEY
 
 TRACE_ID = "80f198ee56343ba864fe8b2a57d3eff7"
 SPAN_ID = "e457b5a2e4d86bd1"
@@ -306,6 +309,79 @@ def test_threads() -> None:
         thread.join()
     assert 160 == len(log.lines)
     assert all(line.split()[0] == line.split()[-1] for line in log.lines)
+
+
+def _request(attribute: str, key: str) -> Any:  # noqa: ANN401 - some framework's request
+    """Make a request that a middleware has seen, and that has ended."""
+    with meshtrace.use(CAME):
+        return SimpleNamespace(**{attribute: {key: CURRENT.get()}})
+
+
+REQUESTS = pytest.mark.parametrize(
+    ("attribute", "key"),
+    [("scope", SCOPE_KEY), ("META", ENVIRON_KEY), ("environ", ENVIRON_KEY)],
+    ids=["ASGI", "Django under WSGI", "WSGI"],
+)
+
+
+@REQUESTS
+@pytest.mark.parametrize("factory", [False, True], ids=["a filter", "a factory"])
+def test_a_record_that_names_its_request(attribute: str, key: str, *, factory: bool) -> None:
+    """Outside any request, it has the ids of the one that it names; inside, of the current one."""
+    log = Log("shop", logs.TraceFilter("none")) if not factory else Log("shop")
+    if factory:
+        logs.install("none")
+    request = _request(attribute, key)
+    log.logger.info("hello", extra={"request": request})
+    with meshtrace.use({"x-request-id": "other"}):
+        log.logger.info("hello", extra={"request": request})
+    assert [LINE, "hello none none none other"] == log.lines
+
+
+def test_a_record_that_names_its_request_and_an_id() -> None:
+    """What the caller says counts, and so does what another factory says."""
+    before = logging.getLogRecordFactory()
+
+    def factory(*args: Any, **kwargs: Any) -> logging.LogRecord:  # noqa: ANN401 - as logging has it
+        record = before(*args, **kwargs)
+        record.span_id = "theirs"
+        return record
+
+    logging.setLogRecordFactory(factory)
+    logs.install()
+    log = Log("shop")
+    request = _request("scope", SCOPE_KEY)
+    log.logger.info("hello", extra={"request": request, "request_id": "mine"})
+    log.logger.info("hello", extra={"request": request, "trace_id": "-"})
+    assert [
+        f"hello {TRACE_ID} theirs 01 mine",
+        f"hello - theirs 01 {REQUEST_ID}",
+    ] == log.lines
+
+
+class _Strange:
+    """What no request is, and an application may call so: it fails wherever it is touched."""
+
+    def __getattribute__(self, name: str) -> object:
+        """Fail."""
+        raise RuntimeError(name)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        pytest.param("GET /", id="a text"),
+        pytest.param(_Strange(), id="one that fails"),
+        pytest.param(SimpleNamespace(META={}, scope=None), id="one that nobody has seen"),
+        pytest.param(SimpleNamespace(META={ENVIRON_KEY: "?"}), id="one with something else"),
+    ],
+)
+def test_a_request_that_is_none(request_: object, caplog: pytest.LogCaptureFixture) -> None:
+    """A record that names something else has no ids, and nothing is said of it."""
+    log = Log("shop", logs.TraceFilter())
+    log.logger.info("hello", extra={"request": request_})
+    assert [NOTHING] == log.lines
+    assert [] == caplog.messages
 
 
 @pytest.fixture

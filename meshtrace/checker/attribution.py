@@ -5,6 +5,7 @@ A call is a probe's when it carries the probe's ids, or came while the probe was
 disagree: a task of the background calls late, and keeps the ids; a context kept in a global gives
 one request's ids to the calls of another. What tells them apart is the number of calls: after late
 calls everybody has as many as the others, after mixed ones some have too many and others too few.
+They are counted for each place that is called: what one request calls, another one need not.
 """
 
 from collections import Counter, defaultdict
@@ -46,6 +47,11 @@ class Made:
     probe: Probe
     window: Window
 
+    @property
+    def carries_ids(self) -> bool:
+        """Whether the call carries any id of its probe."""
+        return _carries(self.call, self.probe)
+
 
 def assign(windows: Sequence[Window], calls: Iterable[Call]) -> list[Made]:
     """
@@ -55,52 +61,62 @@ def assign(windows: Sequence[Window], calls: Iterable[Call]) -> list[Made]:
         windows: What was sent, in order; a call's ``window`` counts them.
         calls: What was caught. Calls that came before the first window are left out.
     """
-    caught: dict[str, list[Call]] = defaultdict(list)
+    caught: dict[tuple[str, str], list[Call]] = defaultdict(list)
     for call in calls:
         if call.window >= 0:
-            caught[windows[call.window].path].append(call)
+            caught[windows[call.window].path, call.place].append(call)
     made = []
-    for path in dict.fromkeys(window.path for window in windows):
+    for (path, _), to_one_place in caught.items():
         here = {number: window for number, window in enumerate(windows) if window.path == path}
-        made += _share_out(here, caught[path])
+        made += _share_out(here, to_one_place)
     return made
 
 
 def _share_out(windows: dict[int, Window], calls: list[Call]) -> list[Made]:
     home = {probe: window for window in windows.values() for probe in window.probes}
-    # What has the ids of its own window first: what is too much is then what came elsewhere.
-    owners = {id(call): _owner(call, home, windows[call.window]) for call in calls}
-    at_home = [call for call in calls if owners[id(call)] in windows[call.window].probes]
-    elsewhere = [call for call in calls if owners[id(call)] not in windows[call.window].probes]
-    usual = round(len(calls) / len(home))
+    usual = max(1, round(len(calls) / len(home)))
     missing = Counter(dict.fromkeys(home, usual))
     probe_of: dict[int, Probe] = {}
     left_over = []
-    for call in [*at_home, *elsewhere]:
+    owners = {id(call): _owner(call, home, windows[call.window]) for call in calls}
+    # What has the ids of its own window first: what is too much is then what came elsewhere.
+    for call in sorted(calls, key=lambda call: owners[id(call)] not in windows[call.window].probes):
         owner = owners[id(call)]
-        if owner is not None and missing[owner] > 0:
+        if owner is not None and (missing[owner] > 0 or windows[call.window].probes == (owner,)):
             missing[owner] -= 1
             probe_of[id(call)] = owner
         else:
             left_over.append(call)
     # Those first that can be of their own window.
-    left_over.sort(key=lambda call: _in_want(windows[call.window].probes, missing) is None)
+    left_over.sort(key=lambda call: _most_in_want(windows[call.window].probes, missing) is None)
     for call in left_over:
-        probe = _in_want(windows[call.window].probes, missing) or _in_want(home, missing)
-        if probe is not None:
-            missing[probe] -= 1
+        here = windows[call.window].probes
+        before = [
+            probe
+            for number, window in windows.items()
+            if number < call.window
+            for probe in window.probes
+        ]
+        probe = _most_in_want(here, missing) or _most_in_want(before, missing)
         # With everybody served, it is one more call of its owner's, or of who was being served.
-        probe_of[id(call)] = probe or owners[id(call)] or windows[call.window].probes[0]
+        probe = probe or owners[id(call)] or max(here, key=missing.__getitem__)
+        missing[probe] -= 1
+        probe_of[id(call)] = probe
     return [Made(call, probe_of[id(call)], home[probe_of[id(call)]]) for call in calls]
 
 
 def _owner(call: Call, probes: Iterable[Probe], window: Window) -> Probe | None:
     """Give the probe whose ids a call carries; with those of several, rather one of its window."""
-    text = "\n".join(value for _, value in call.headers).lower()
-    owners = [probe for probe in probes if any(known in text for known in probe.ids)]
+    owners = [probe for probe in probes if _carries(call, probe)]
     owners.sort(key=lambda probe: probe not in window.probes)
     return owners[0] if owners else None
 
 
-def _in_want(probes: Iterable[Probe], missing: Counter[Probe]) -> Probe | None:
-    return next((probe for probe in probes if missing[probe] > 0), None)
+def _carries(call: Call, probe: Probe) -> bool:
+    text = "\n".join(value for _, value in call.headers).lower()
+    return any(known in text for known in probe.ids)
+
+
+def _most_in_want(probes: Sequence[Probe], missing: Counter[Probe]) -> Probe | None:
+    most = max(probes, key=missing.__getitem__, default=None)
+    return most if most is not None and missing[most] > 0 else None

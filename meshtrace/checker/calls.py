@@ -13,6 +13,8 @@ _TELEMETRY_PATHS = re.compile(
     r"|/intake/v2/.*|/api/\d+/envelope/?|/v3/segments?"
 ).fullmatch
 
+_variable = re.compile(r"(?<=/)(?:\d+|[0-9a-fA-F-]{8,})(?=/|$)")
+
 _most_of_a_body = 1 << 22
 
 
@@ -76,6 +78,33 @@ class Call:
         '*/*'
         """
         return next((value for key, value in self.headers if key.lower() == name), "")
+
+    @property
+    def url(self) -> str:
+        """
+        Where it goes, without the query.
+
+        >>> Call("GET", "reviews", 9080, "/reviews/0?all=1", ()).url
+        'http://reviews:9080/reviews/0'
+        """
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == 80 else f":{self.port}"  # noqa: PLR2004 - HTTP's own
+        return f"http://{host}{port}{self.path.partition('?')[0]}"
+
+    @property
+    def place(self) -> str:
+        """
+        Method and address, with ``*`` for what looks like an id.
+
+        >>> Call("GET", "reviews", 80, "/reviews/7/stars", ()).place
+        'GET http://reviews/reviews/*/stars'
+        """
+        return f"{self.method} {_variable.sub('*', self.url)}"
+
+    @property
+    def line_of_code(self) -> str:
+        """The line that makes it, ``file:line in function``; empty when it is not known."""
+        return self.note.frames[0] if self.note is not None and self.note.frames else ""
 
     @property
     def is_telemetry(self) -> bool:

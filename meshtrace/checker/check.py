@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from meshtrace.checker.advice import where_to_listen
 from meshtrace.checker.attribution import Window, assign
 from meshtrace.checker.calls import Call, Unseen
 from meshtrace.checker.effect import Effect
@@ -51,6 +52,7 @@ class Checked:
         ignored: How many calls went to hosts that are not judged.
         telemetry: Calls to collectors of spans or metrics, which are not judged.
         redirected: Whether a Python interpreter was redirected.
+        output: The last lines of what the service said, where it was started here.
     """
 
     endpoints: list[Endpoint] = field(default_factory=list)
@@ -60,6 +62,7 @@ class Checked:
     telemetry: list[Call] = field(default_factory=list)
     ignored: int = 0
     redirected: bool = False
+    output: list[str] = field(default_factory=list)
 
 
 async def check(plan: Plan, outside: Outside | None, progress: Progress) -> Checked:
@@ -83,6 +86,7 @@ async def check(plan: Plan, outside: Outside | None, progress: Progress) -> Chec
             async with run.service() as service:
                 host, port = await run.start(service)
                 await run.send_all(host, port, service.check)
+                run.output = service.lines()
         return run.result()
 
 
@@ -95,6 +99,7 @@ class _Run:
         self._recorder = Recorder(plan.answers, forward=self._forward(), onward=self._onward())
         self._notes = Notes(self._place)
         self._inside: Inside | None = None
+        self.output: list[str] = []
         self._control = 0
         self._free = 0
         self._sender = Sender(plan, self._recorder, progress, self._learn)
@@ -137,9 +142,13 @@ class _Run:
         self._progress("waiting for the service to listen")
         words = (*self._plan.command, *self._plan.environment.values())
         told = self._plan.application or any("{port}" in word for word in words)
-        place = await service.listens(
-            self._free if told else self._plan.port, self._plan.start_timeout
-        )
+        try:
+            place = await service.listens(
+                self._free if told else self._plan.port, self._plan.start_timeout
+            )
+        except CannotCheckError as error:
+            advice = "" if told else where_to_listen(self._plan.command)
+            raise CannotCheckError(str(error), error.output, advice) from None
         if self._inside is not None:
             self._inside.loopback.open()
         return place
@@ -166,6 +175,7 @@ class _Run:
             telemetry,
             len(self._recorder.calls) - len(judged) - len(telemetry),
             any(hello["redirect"] for hello in self._notes.hellos),
+            self.output,
         )
 
     def _judge(self, calls: list[Call]) -> list[Endpoint]:

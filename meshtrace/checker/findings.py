@@ -40,8 +40,7 @@ class Finding:
     @property
     def where(self) -> str:
         """The line that makes the call, where it is known."""
-        note = self.example.call.note
-        return note.frames[0] if note is not None and note.frames else ""
+        return self.example.call.line_of_code
 
 
 @dataclass(frozen=True)
@@ -99,9 +98,7 @@ def _finding(
 ) -> Finding:
     names = _once(name for _, effect in group for name in effect.names)
     # The call that tells most: one whose line is known, and the last, when all has run once.
-    example = min(
-        (judged for judged, _ in reversed(group)), key=lambda judged: judged.call.note is None
-    )
+    example = max((judged for judged, _ in reversed(group)), key=_tells)
     evidence = Evidence(
         code,
         names,
@@ -131,6 +128,10 @@ def _finding(
         example,
         diagnose(evidence),
     )
+
+
+def _tells(judged: Judged) -> int:
+    return bool(judged.call.note) + bool(judged.call.line_of_code)
 
 
 def _is_kept(judged: Judged) -> bool:

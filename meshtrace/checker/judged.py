@@ -1,10 +1,10 @@
 """All calls of a check, judged, and put together by the place that they go to."""
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from meshtrace.checker.alignment import align
 from meshtrace.checker.attribution import Made
 from meshtrace.checker.calls import Call
 from meshtrace.checker.effect import Effect, effects
@@ -15,8 +15,6 @@ __all__ = ["AT_ONCE", "Endpoint", "Judged", "judge"]
 
 AT_ONCE = "twelve at once"
 """What the probes are called together that are sent at the same time."""
-
-_variable = re.compile(r"(?<=/)(?:\d+|[0-9a-fA-F-]{8,})(?=/|$)")
 
 
 @dataclass(frozen=True)
@@ -80,43 +78,36 @@ def judge(
         is_exported: Tells whether a span was exported by the application.
     """
     everyone = list(probes)
-    grouped: dict[tuple[str, str, str, int], list[Judged]] = defaultdict(list)
-    counts: dict[tuple[Probe, str, str, str], int] = defaultdict(int)
+    places: dict[tuple[str, str], list[Made]] = defaultdict(list)
     for each in made:
-        call, probe = each.call, each.probe
-        others = {known for other in everyone if other is not probe for known in other.ids}
-
-        def is_foreign(value: str, others: set[str] = others) -> bool:
-            lower = value.lower()
-            return any(known in lower for known in others)
-
-        rows = tuple(compare(probe, call.headers, is_foreign))
-        at_once = len(each.window.probes) > 1
-        judged = Judged(call, probe, at_once, rows, tuple(effects(probe, rows, is_exported)))
-        place = (call.method, _place(call), each.window.path)
-        counts[(probe, *place)] += 1
-        grouped[(*place, counts[(probe, *place)])].append(judged)
+        places[each.call.place, each.window.path].append(each)
     return [
-        Endpoint(method, _common(url, judged), nth, path, judged)
-        for (method, url, path, nth), judged in grouped.items()
+        _endpoint(path, nth, [_judged(each, everyone, is_exported) for each in column])
+        for (_, path), to_one_place in places.items()
+        for nth, column in enumerate(align(to_one_place), 1)
     ]
+
+
+def _judged(made: Made, probes: list[Probe], is_exported: Callable[[str], bool]) -> Judged:
+    probe = made.probe
+    others = {known for other in probes if other is not probe for known in other.ids}
+
+    def is_foreign(value: str) -> bool:
+        lower = value.lower()
+        return any(known in lower for known in others)
+
+    rows = tuple(compare(probe, made.call.headers, is_foreign))
+    at_once = len(made.window.probes) > 1
+    return Judged(made.call, probe, at_once, rows, tuple(effects(probe, rows, is_exported)))
+
+
+def _endpoint(path: str, nth: int, judged: list[Judged]) -> Endpoint:
+    call = judged[0].call
+    urls = {each.call.url for each in judged}
+    url = urls.pop() if len(urls) == 1 else call.place.partition(" ")[2]
+    return Endpoint(call.method, url, nth, path, judged)
 
 
 def is_bare(judged: Judged) -> bool:
     """Tell whether a call was made for a request that brought nothing."""
     return judged.probe.name == BARE
-
-
-def _place(call: Call) -> str:
-    return _variable.sub("*", _url(call))
-
-
-def _url(call: Call) -> str:
-    host = f"[{call.host}]" if ":" in call.host else call.host
-    port = "" if call.port == 80 else f":{call.port}"  # noqa: PLR2004 - HTTP's own
-    return f"http://{host}{port}{call.path.partition('?')[0]}"
-
-
-def _common(place: str, judged: list[Judged]) -> str:
-    urls = {_url(each.call) for each in judged}
-    return urls.pop() if len(urls) == 1 else place

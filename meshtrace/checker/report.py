@@ -36,13 +36,13 @@ def _endpoint(endpoint: Endpoint, findings: Findings) -> Iterator[str]:
     notes = [note for note in findings.notes if note.endpoint is endpoint]
     said = f"{len(faults)} finding{'s' * (len(faults) != 1)}" if faults else "kept"
     yield f"{endpoint}   [{said}]"
-    for names, judged in _tables(endpoint.judged):
-        yield f"  {'; '.join(names)}"
-        yield from _table(judged)
     for number, finding in enumerate(faults, 1):
         yield from _finding(finding, number)
     for note in notes:
         yield f"  note: {', '.join(note.names)}: {'; '.join(note.texts)}"
+    for names, judged in _tables(endpoint.judged):
+        yield f"  {'; '.join(names)}"
+        yield from _table(judged)
 
 
 def _tables(judged: list[Judged]) -> Iterable[tuple[list[str], Judged]]:
@@ -113,6 +113,9 @@ def _outcomes(checked: Checked, findings: Findings) -> Iterator[str]:
     )
     for trouble, count in troubles.items():
         yield f"{count} of {len(checked.outcomes)} probes: {trouble}"
+    if troubles and checked.output:
+        yield "  The service said, last:"
+        yield from (f"  | {line}" for line in checked.output)
     if findings.called and any(trouble.startswith("answered") for trouble in troubles):
         yield "  If the service needs more than {} from those it calls: --answer FILE"
 
@@ -166,6 +169,7 @@ def as_json(plan: Plan, checked: Checked, findings: Findings, way: Iterable[str]
         "notes": [_finding_json(note) for note in findings.notes],
         "unchecked": [] if plan.leaf and not findings.called else list(findings.unchecked),
         "unseen": [vars(unseen) for unseen in checked.unseen],
+        "output": checked.output,
         "outcomes": [{"probe": name, **vars(outcome)} for name, outcome in checked.outcomes],
         "ignored": checked.ignored,
         "telemetry": len(checked.telemetry),

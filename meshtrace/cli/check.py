@@ -102,9 +102,11 @@ def _progress() -> Callable[[str], None]:
 
 def _cannot(error: CannotCheckError, *, as_json: bool) -> int:
     if as_json:
-        said: dict[str, Any] = {"status": _COULD_NOT, "error": str(error), "output": error.output}
+        said: dict[str, Any] = {"status": _COULD_NOT, "error": str(error), **vars(error)}
         sys.stdout.write(json.dumps(said, indent=2) + "\n")
     sys.stderr.write(f"meshtrace check: {error}\n")
     for line in error.output:
         sys.stderr.write(f"  | {line}\n")
+    if error.advice:
+        sys.stderr.write(f"  {error.advice}\n")
     return _COULD_NOT

@@ -36,19 +36,20 @@ def unpatch() -> None:
 def _starting(original: Function) -> Function:
     def start(self: threading.Thread) -> None:
         snapshot = CURRENT.get()
-        if snapshot is None or _serves_all():
+        if snapshot is None or _serves_all(self):
             original(self)
             return
         own: Callable[[], None] | None = vars(self).get("run")
 
-        def run() -> None:
+        # Who wraps `start` inside of us may take it for the class's, and give it the thread.
+        def run(*_: object) -> None:
             take_back()
             with Entered(snapshot):
                 self.run()
 
         def take_back() -> None:
             # At once, for what refers to its thread keeps it.
-            del self.run
+            vars(self).pop("run", None)
             if own is not None:
                 self.run = own  # type: ignore[method-assign]  # as it was
 
@@ -65,10 +66,28 @@ def _starting(original: Function) -> Function:
 _START = Replacement(threading.Thread, "start", _starting)
 
 
-def _serves_all() -> bool:
-    frame = inspect.currentframe()
-    # Out of here, of `start` and of what stands in for it in the class.
-    for _ in range(3):
-        frame = frame and frame.f_back
-    module = str(frame.f_globals.get("__name__")) if frame else ""
+def _serves_all(thread: threading.Thread) -> bool:
+    return any(map(_is_of_those, (_caller(), type(thread).__module__, _runs(thread))))
+
+
+def _is_of_those(module: str) -> bool:
     return f"{module}.".startswith(tuple(f"{package}." for package in _SERVE_ALL))
+
+
+def _caller() -> str:
+    frame = inspect.currentframe()
+    # Out of here, of `_serves_all`, of `start` and of what stands in for it in the class.
+    for _ in range(4):
+        frame = frame and frame.f_back
+    return str(frame.f_globals.get("__name__")) if frame else ""
+
+
+def _runs(thread: threading.Thread) -> str:
+    """
+    Name the module whose own work a thread does.
+
+    Where others have wrapped `start`, no caller tells of it, and no public attribute does.
+    """
+    target = vars(thread).get("_target")
+    is_its_own = getattr(target, "__name__", "").startswith("_")
+    return str(getattr(target, "__module__", "")) if is_its_own else ""

@@ -43,11 +43,12 @@ class Middleware:
     Keeps the trace headers of each request at hand for the calls made while it is served.
 
     The context is set at the start of every request, even one without headers, and undone at its
-    end. A streamed body runs in it, too. What happens around the middlewares does not: the log
-    records that Django writes of a 404 or a 403, and the signal ``request_finished`` (but for
-    streamed bodies). To have these as well, wrap Django's application in `meshtrace.MeshTraceWSGI`
-    or `meshtrace.MeshTrace`, beside this middleware or in its place. A snapshot stays in the
-    request, so that ``meshtrace.use(request)`` finds it.
+    end. A streamed body runs in it, too. What happens around the middlewares does not: the signal
+    ``request_finished`` (but for streamed bodies), and the handlers of the log records that Django
+    writes of a 404 or a 403; in these, `meshtrace.logs` finds the ids by the request that they
+    name. To have it all, wrap Django's application in `meshtrace.MeshTraceWSGI` or
+    `meshtrace.MeshTrace`, beside this middleware or in its place. A snapshot stays in the request,
+    so that ``meshtrace.use(request)`` finds it.
 
     The Django setting ``MESHTRACE``, a dict of the same options, goes to `meshtrace.configure`.
 

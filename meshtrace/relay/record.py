@@ -77,7 +77,7 @@ class Call(Value):
             by_reason.setdefault(reason, []).append(name)
         parts = [f"sent {', '.join(self.sent) or 'nothing'}"]
         parts += [
-            f"not sent: {', '.join(filter(None, names)) or 'anything'} ({reason})"
+            f"not sent: {', '.join(names)} ({reason})" if any(names) else f"lost: {reason}"
             for reason, names in by_reason.items()
         ]
         if self.replaced:

@@ -101,3 +101,28 @@ def test_each_path_by_itself() -> None:
     windows = [Window((first,), "/a"), Window((second,), "/b")]
     calls = [call([], window=1), call([], window=1)]
     assert [second, second] == [each.probe for each in assign(windows, calls)]
+
+
+def test_each_place_by_itself() -> None:
+    """A request that calls a second place has no call too many for the first."""
+    probes = [probe("zipkin, sampled"), probe("opentelemetry, sampled")]
+    calls = [call([], path=path, window=0) for path in ("/a", "/b")]
+    calls += [call([], path="/a", window=1)]
+    assert [0, 1, 0] == _names(assign(_alone(*probes), calls), probes)
+
+
+def test_some_of_many_at_once() -> None:
+    """Calls that nothing tells apart are of as many requests."""
+    probes = burst()
+    window = Window(tuple(probes), "/")
+    made = assign([*_alone(bare(), bare(), bare()), window], [call([], window=3) for _ in "12345"])
+    assert 5 == len({each.probe for each in made})
+
+
+def test_no_call_of_a_later_request() -> None:
+    """A call too many is not one that a later request has yet to make."""
+    probes = [probe("zipkin, sampled"), probe("zipkin, sampled"), bare()]
+    calls = [call([], window=number) for number in (0, 0, 2)]
+    assert [0, 0, 2] == _names(assign(_alone(*probes), calls), probes)
+    calls = [call(probes[0].fields, window=0) for _ in range(2)]
+    assert [0, 0] == _names(assign(_alone(*probes), calls), probes)

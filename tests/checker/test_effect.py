@@ -136,7 +136,7 @@ FINDINGS: list[object] = [
     ),
     pytest.param(
         "skywalking, sampled",
-        lambda fields: changed(fields, sw8="1-a-b-1-c-d-e-f"),
+        lambda fields: changed(fields, sw8="1-another-b-1-c-d-e-f"),
         {"trace-changed"},
         id="SkyWalking, another trace",
     ),

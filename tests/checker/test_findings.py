@@ -54,6 +54,17 @@ def test_the_line_is_that_of_a_call_that_was_seen() -> None:
     assert "shop.py:7 in show" == fault.where
 
 
+def test_a_call_that_a_library_makes_by_itself() -> None:
+    """Where another call shows the service's own line, that one is the example."""
+    one, other, third = (probe(SAMPLED) for _ in range(3))
+    facts = {**FACTS, "used": False}
+    endpoint = judged(one, [], note=Note(("shop.py:7 in show",), facts=facts))
+    endpoint.judged += judged(other, [], note=Note((), facts=facts)).judged
+    endpoint.judged += judged(third, []).judged
+    [fault] = find(PLAN, checked(endpoint)).faults
+    assert "shop.py:7 in show" == fault.where
+
+
 def test_a_note_is_no_finding() -> None:
     """What differs and breaks nothing is a note, and the status stays 0."""
     sent = probe(SAMPLED)

@@ -134,6 +134,25 @@ def test_the_kind_of_thread(script: str, root: str, tmp_path: Path) -> None:
     assert root == note.root
 
 
+def test_a_librarys_function_in_a_pool(tmp_path: Path) -> None:
+    """Where a pool's thread runs no line of the service's, it is the line that submits."""
+    (tmp_path / "shop.py").write_text(
+        "import urllib.request\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "def show(url):\n"
+        "    with ThreadPoolExecutor(1) as pool:\n"
+        "        return list(pool.map(urllib.request.urlopen, [url]))\n"
+    )
+    ran = _run(
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import shop\n"
+        "for number in range(3): shop.show(f'http://reviews:9080/{number}')"
+    )
+    notes = [call.note for call in ran.recorder.calls]
+    assert ["executor"] * 3 == [note.root for note in notes if note is not None]
+    line = f"{tmp_path}/shop.py:5 in show"
+    assert [(), (line,), (line,)] == [note.frames for note in notes if note is not None]
+
+
 def test_a_thread_of_a_server() -> None:
     """A request that a server's thread handles is no thread of the service's."""
     note = _run(

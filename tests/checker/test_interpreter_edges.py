@@ -3,6 +3,9 @@
 import importlib.util
 import socket
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -41,6 +44,51 @@ def test_a_note_that_cannot_be_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_note", lambda _: 1 / 0)
     send = watch._watched(lambda _self, data: len(data), SimpleNamespace())  # noqa: SLF001 - the one that is put in place
     assert 9 == send(SimpleNamespace(family=socket.AF_INET), b"GET / HTTP"[:9])
+
+
+def test_a_job_that_runs_before_it_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The call that submits it is waited for, but not for ever, and never fails."""
+    watch = _load("meshtrace_watch")
+    submit = ThreadPoolExecutor.submit
+    waited_for = threading.Event()
+    waited_for.set()
+
+    def slowly(*args: Any) -> Any:  # noqa: ANN401 - as ThreadPoolExecutor.submit
+        future = submit(*args)
+        assert waited_for.wait(10)
+        return future
+
+    def sleep(seconds: float) -> None:
+        waited_for.set()
+        time.sleep(seconds)
+
+    def ask() -> list[str]:
+        lines: list[str] = watch._submitted_at(sys._getframe())  # noqa: SLF001 - what is tested
+        return lines
+
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", slowly)
+    monkeypatch.setattr(watch, "time", SimpleNamespace(sleep=sleep))
+    with ThreadPoolExecutor(1) as pool:
+        assert [] == pool.submit(ask).result()
+        waited_for.clear()
+        [line, *_] = pool.submit(ask).result()
+        assert line.endswith("in test_a_job_that_runs_before_it_is_known")
+        monkeypatch.setattr(watch, "_lines", None)
+        assert [] == pool.submit(ask).result()
+
+
+def test_a_directory_whose_name_begins_as_ours() -> None:
+    """What stands beside the library is the service's own."""
+    watch = _load("meshtrace_watch")
+    library = HERE.parents[1]
+    assert not watch._is_own(f"{library}/clients.py")  # noqa: SLF001 - a decision of its own
+    assert watch._is_own(f"{library}_shop/views.py")  # noqa: SLF001 - as above
+
+
+def test_meshtrace_is_not_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a service without it, its directory is nothing special."""
+    monkeypatch.delitem(sys.modules, "meshtrace")
+    assert _load("meshtrace_watch")._is_own("shop.py")  # noqa: SLF001 - as above
 
 
 def test_a_stack_of_libraries_alone() -> None:

@@ -32,10 +32,10 @@ def test_paths_with_ids() -> None:
 
 
 def test_two_calls_of_a_request() -> None:
-    """The second call to the same address is told from the first."""
+    """The second call to the same place is told from the first."""
     one = probe("zipkin, sampled")
-    assert ["GET http://reviews/a", "GET http://reviews/a (call 2 of a request)"] == [
-        str(endpoint) for endpoint in _endpoints("/a", "/a", probes=[one, one])
+    assert ["GET http://reviews/a/1", "GET http://reviews/a/2 (call 2 of a request)"] == [
+        str(endpoint) for endpoint in _endpoints("/a/1", "/a/2", probes=[one, one])
     ]
 
 

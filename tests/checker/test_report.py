@@ -43,6 +43,14 @@ def test_a_call_that_is_not() -> None:
     assert "FOUND: 1 finding (0 probes, 1 calls)" in text
 
 
+def test_what_is_to_be_done_comes_first() -> None:
+    """The findings and notes of a call stand above its tables."""
+    sent = probe(SAMPLED)
+    text = _text(checked(judged(sent, changed(sent.fields, x_request_id="7", x_b3_sampled="true"))))
+    places = [text.index(said) for said in ("[1 finding]", "finding 1:", "note: ", "verdict")]
+    assert sorted(places) == places
+
+
 def test_a_fault_of_some_probes() -> None:
     """The probes that show a finding are named, where it is not all of them."""
     one, other = probe(SAMPLED), probe("zipkin, unsampled")
@@ -104,6 +112,9 @@ def test_answers_that_were_no_good() -> None:
     text = _text(seen)
     assert "1 of 2 probes: answered 500" in text
     assert "1 of 2 probes: no answer within 1 s" in text
+    assert "The service said" not in text
+    seen.output = ["KeyError: 'id'"]
+    assert "  The service said, last:\n  | KeyError: 'id'\n" in _text(seen)
     assert "--answer FILE" in text
 
 

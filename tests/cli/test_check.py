@@ -27,6 +27,7 @@ from tests.checker.checking import (
 
 MISBEHAVING = "misbehaving.py"
 HERE = "--isolate=never"
+FLASK = "if its port is the trouble, have a free one: add to the command of flask: --port {port}"
 
 
 def _misbehave(variant: str, *options: str) -> Said:
@@ -50,6 +51,18 @@ def test_a_command_that_does_not_serve(variant: str, said: str, output: str) -> 
     assert (2, "") == (done.status, done.text)
     assert said in done.error
     assert output in done.error
+    assert "{port}" not in done.error
+
+
+@on_one_python
+def test_a_command_that_is_not_told_its_port(tmp_path: Path) -> None:
+    """What to add to it is said, in the words of the server that it starts."""
+    flask = tmp_path / "flask"
+    flask.write_text("#!/bin/sh\necho Address already in use; exit 1\n")
+    flask.chmod(0o755)
+    done = check(HERE, "--json", "--", str(flask), "run")
+    assert ["  | Address already in use", f"  {FLASK}"] == done.error.splitlines()[1:]
+    assert (2, FLASK) == (done.status, done.report["advice"])
 
 
 @on_one_python

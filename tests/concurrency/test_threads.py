@@ -257,6 +257,78 @@ def test_thread_by_another_name(found: list[Seen]) -> None:
     assert [{}] == found
 
 
+def test_what_serves_the_caller(found: list[Seen]) -> None:
+    """A thread that runs a public function of such a package does so for the request."""
+
+    class Handler(logging.Handler):
+        def emit(self, _record: logging.LogRecord) -> None:
+            found.append(look())
+
+    _started(threading.Thread(target=Handler().handle, args=(logging.makeLogRecord({}),))).join()
+    assert [CAME] == found
+
+
+def _as_a_method(original: Callable[..., None]) -> Callable[..., None]:
+    def start(self: threading.Thread) -> None:
+        original(self)
+
+    return start
+
+
+def _by_any_arguments(original: Callable[..., None]) -> Callable[..., None]:
+    def start(*args: threading.Thread) -> None:
+        original(*args)
+
+    return start
+
+
+def _of_run(original: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a thread's ``run``, too, as Sentry does: as a function that is given the thread."""
+
+    def start(self: threading.Thread) -> None:
+        before: Callable[..., None] = getattr(self.run, "__func__", self.run)
+        self.run = lambda: before(self)  # type: ignore[method-assign]  # as Sentry has it
+        original(self)
+
+    return start
+
+
+@pytest.fixture(
+    name="wrapped",
+    params=[
+        pytest.param((wrapper, first), id=f"{what}, {'before' if first else 'after'} us")
+        for wrapper, what in (
+            (_as_a_method, "a method"),
+            (_by_any_arguments, "any arguments"),
+            (_of_run, "run as well"),
+        )
+        for first in (True, False)
+    ],
+)
+def _wrapped(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Have another library's wrapper around ``start``."""
+    wrapper, first = request.param
+    if first:
+        meshtrace.unpatch("threading")
+    monkeypatch.setattr(threading.Thread, "start", wrapper(threading.Thread.start))
+    meshtrace.patch("threading")
+    yield
+    meshtrace.unpatch("threading")
+
+
+@pytest.mark.usefixtures("wrapped")
+def test_another_wrapper(found: list[Seen]) -> None:
+    """Beside another library's wrapper, a thread follows, and one that serves all does not."""
+    _started(_Looking(found)).join()
+    with ThreadPoolExecutor(1) as pool, meshtrace.use(CAME):
+        assert {} == pool.submit(look).result()
+    with meshtrace.use(CAME):
+        threads = ThreadPool(1)
+    with threads:
+        assert {} == threads.apply(look)
+    assert [CAME] == found
+
+
 def test_start_without_a_caller(found: list[Seen], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where Python cannot tell who calls, the thread follows."""
     monkeypatch.setattr("inspect.currentframe", lambda: None)

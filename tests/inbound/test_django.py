@@ -20,6 +20,7 @@ from django.test import AsyncClient, AsyncRequestFactory, Client, RequestFactory
 import meshtrace
 from meshtrace import ConfigurationError, MeshTrace, MeshTraceWSGI, Settings
 from meshtrace.inbound.django import Middleware
+from meshtrace.logs import TraceFilter
 from meshtrace.otel.slot import SERVER_INSTRUMENTATIONS
 from tests.inbound import driver_asgi, driver_wsgi
 from tests.inbound.django_site import MIDDLEWARE, under_wsgi, urls
@@ -360,6 +361,15 @@ def test_user_data_ends_with_the_request(streamed: bool) -> None:  # noqa: FBT00
     with override_settings(MESHTRACE={"forward": "end-user"}):
         assert [USER] == under_wsgi(view, LINES).seen
         assert CAME == contexts[0].run(seen)
+
+
+@UNDER
+def test_what_django_logs_of_a_404(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """Its record is written when the middlewares have ended, and has the ids of its request."""
+    with caplog.filtering(TraceFilter()):
+        serve(lambda _: HttpResponse(status=404), LINES)
+    [record] = [record for record in caplog.records if record.name == "django.request"]
+    assert CAME["x-request-id"] == vars(record)["request_id"]
 
 
 # Bad input

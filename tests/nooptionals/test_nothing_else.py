@@ -2,6 +2,7 @@
 
 import http.client
 import importlib
+import inspect
 import json
 import subprocess
 import sys
@@ -71,6 +72,14 @@ def test_session() -> None:
     with pytest.raises(ModuleNotFoundError) as raised:
         _ = meshtrace.Session
     assert "requests is not installed: pip install 'meshtrace[requests]'" == str(raised.value)
+
+
+def test_looking_around() -> None:
+    """Taking all names, and asking for each that there is, meet nothing that is not installed."""
+    names: dict[str, Any] = {}
+    exec("from meshtrace import *", names)  # noqa: S102 - functions cannot take all names
+    assert {*meshtrace.__all__} == names.keys() - {"__builtins__"}
+    assert {*meshtrace.__all__} <= {name for name, _ in inspect.getmembers(meshtrace)}
 
 
 def test_patching_what_is_not_there() -> None:

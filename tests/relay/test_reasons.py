@@ -124,7 +124,7 @@ def test_no_context() -> None:
         ("requests", "reviews:9080", (("", "no-context"),)),
         ("headers()", "reviews:9080", (("", "no-context"),)),
     ] == [(call.client, call.host, call.withheld) for call in last]
-    assert "requests to reviews:9080: sent nothing; not sent: anything (no-context)" == str(last[0])
+    assert "requests to reviews:9080: sent nothing; lost: no-context" == str(last[0])
 
 
 def test_what_was_replaced_is_told() -> None:

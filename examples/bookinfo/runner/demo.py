@@ -144,10 +144,6 @@ def show(mesh: Mesh, outcome: Verdict, console: Console) -> None:
     console.print(report.every_request(outcome))
     console.print()
     console.print(report.summary(outcome), soft_wrap=True)
-    console.print(f"product page: [bold]{mesh.address}/productpage[/]", soft_wrap=True)
-    if page := mesh.collector.page_address:
-        console.print(f"all traces:   [bold]{page}[/]", soft_wrap=True)
-        console.print(f"with, without: [bold]{page}#compare[/]", soft_wrap=True)
 
 
 def _to_show(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
@@ -163,6 +159,9 @@ def _to_show(findings: Sequence[Finding]) -> list[tuple[str, Finding]]:
 def serve(mesh: Mesh, console: Console) -> None:
     """Go on until Ctrl-C, and show the trace of every visit."""
     page = mesh.collector.page_address
+    console.print(f"product page: [bold]{mesh.address}/productpage[/]", soft_wrap=True)
+    console.print(f"all traces:   [bold]{page}[/]", soft_wrap=True)
+    console.print(f"with, without: [bold]{page}#compare[/]", soft_wrap=True)
     shown = {trace.trace_id for trace in mesh.collector.traces()}
     console.print("[bright_black]sign in there as jason; Ctrl-C ends[/]")
     # Ctrl-C is how this is meant to end: what counts afterwards is the verdict.

@@ -13,8 +13,11 @@ import socket
 import sys
 import sysconfig
 import threading
+import time
+from contextlib import suppress
 from types import FrameType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 _request = re.compile(rb"(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS) \S").match
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -33,6 +36,11 @@ _TRACERS = (
     "skywalking",
 )
 _MOST_FRAMES = 5
+_POOL = "concurrent.futures.thread"
+_TRIES = 50
+
+Entry = tuple[str, int, str, str]
+_submitted: WeakKeyDictionary[Any, list[str]] = WeakKeyDictionary()
 
 
 def install(control: Any) -> None:
@@ -65,14 +73,11 @@ def _beginning(data: Any) -> bytes:
 
 
 def _note(frame: FrameType | None) -> dict[str, Any]:
-    stack = []
-    while frame is not None:
-        stack.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, _of(frame)))
-        frame = frame.f_back
+    stack = _stack(frame)
     own = [entry for entry in stack if _is_own(entry[0])]
     outside = stack[: stack.index(own[0])] if own else stack
     return {
-        "frames": [f"{_short(entry[0])}:{entry[1]} in {entry[2]}" for entry in own[:_MOST_FRAMES]],
+        "frames": _lines(own) or _submitted_at(frame),
         "client": _client([entry[3] for entry in outside]),
         "thread": threading.current_thread().name,
         "root": _root(stack),
@@ -82,21 +87,71 @@ def _note(frame: FrameType | None) -> dict[str, Any]:
     }
 
 
+def _stack(frame: FrameType | None) -> list[Entry]:
+    stack = []
+    while frame is not None:
+        stack.append((frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name, _of(frame)))
+        frame = frame.f_back
+    return stack
+
+
+def _lines(own: list[Entry]) -> list[str]:
+    return [f"{_short(entry[0])}:{entry[1]} in {entry[2]}" for entry in own[:_MOST_FRAMES]]
+
+
+def _submitted_at(frame: FrameType | None) -> list[str]:
+    """
+    Give the lines that submitted what a pool's thread runs, where that is a library's function.
+
+    They are remembered from the first such call on, so that no service has its pools watched for
+    nothing.
+    """
+    while frame is not None:
+        if _of(frame) == _POOL and frame.f_code.co_name == "run":
+            future = frame.f_locals["self"].future
+            # A job may run before the call that submits it has returned.
+            for _ in range(0 if _watch_pools() else _TRIES):
+                if future in _submitted:
+                    break
+                time.sleep(0.001)
+            return _submitted.get(future, [])
+        frame = frame.f_back
+    return []
+
+
+def _watch_pools() -> bool:
+    """Watch them, unless they are; tell whether that begins only now."""
+    executor = sys.modules[_POOL].ThreadPoolExecutor
+    original = executor.submit
+    if original.__module__ == __name__:
+        return False
+
+    def submit(*args: Any, **kwargs: Any) -> Any:
+        future = original(*args, **kwargs)
+        with suppress(Exception):
+            stack = _stack(sys._getframe(1))  # noqa: SLF001 - as above
+            _submitted[future] = _lines([entry for entry in stack if _is_own(entry[0])])
+        return future
+
+    executor.submit = submit
+    return True
+
+
 def _of(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
 def _is_own(filename: str) -> bool:
     return not (
-        filename.startswith(("<", _HERE, _package("meshtrace"), *_LIBRARY))
+        filename.startswith(("<", *(f"{path}{os.sep}" for path in _library())))
         or any(name in filename for name in _INSTALLED)
     )
 
 
-def _package(name: str) -> str:
-    """Give the directory of a loaded package; a text that no file begins with, if there is none."""
-    path = getattr(sys.modules.get(name), "__file__", None)
-    return os.path.dirname(path) if path else "\0"
+def _library() -> list[str]:
+    """Give the directories of what is not the service's own."""
+    meshtrace = getattr(sys.modules.get("meshtrace"), "__file__", None)
+    return [_HERE, *_LIBRARY, *([os.path.dirname(meshtrace)] if meshtrace else [])]
 
 
 def _short(filename: str) -> str:
@@ -113,7 +168,7 @@ def _client(modules: list[str]) -> str:
     return ""
 
 
-def _root(stack: list[tuple[str, int, str, str]]) -> str:
+def _root(stack: list[Entry]) -> str:
     """
     Tell what kind of thread this is.
 
@@ -127,7 +182,7 @@ def _root(stack: list[tuple[str, int, str, str]]) -> str:
         elif module == "concurrent.futures.thread":
             kind = "executor"
         else:
-            known = _is_own(filename) or module.partition(".")[0] in _CLIENTS
+            known = _is_own(filename) or _client([module])
             return kind if known and function != "<module>" else "main"
     return "main"
 
