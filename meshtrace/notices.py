@@ -12,6 +12,7 @@ __all__ = [
     "client_ready",
     "client_sent_without_context",
     "fault",
+    "is_news",
     "middleware_ready",
     "once",
     "ready",
@@ -37,9 +38,20 @@ def once(level: int, key: object, message: str, *args: object) -> None:
 
     >>> once(logging.DEBUG, "example", "said %s", "once")
     """
-    if key not in _said and len(_said) < _MOST:
+    if is_news(key):
         _said.add(key)
         logger.log(level, message, *args)
+
+
+def is_news(key: object) -> bool:
+    """
+    Tell whether `once` would log something with this *key*.
+
+    >>> once(logging.DEBUG, "another example", "said")
+    >>> is_news("another example")
+    False
+    """
+    return key not in _said and len(_said) < _MOST
 
 
 def fault(doing: str) -> None:

@@ -13,12 +13,13 @@ import re
 from collections.abc import Iterable
 from enum import IntFlag
 from os import PathLike
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from meshtrace import notices
 from meshtrace.settings import Settings
 
-__all__ = ["HostPolicy", "Share", "cluster_domain", "say_withheld"]
+__all__ = ["HostPolicy", "Judged", "Share", "cluster_domain", "say_withheld"]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -38,6 +39,21 @@ class Share(IntFlag):
     USER_DATA = 4
     AUTHORIZATION = 8
     MESH = IDS | VENDOR_DATA | USER_DATA
+
+
+class Judged(NamedTuple):
+    """
+    One host, under one set of settings.
+
+    Attributes:
+        host: Its name; empty where there is none, or where it cannot be read.
+        denied: Whether it is on the deny list.
+        share: What it may have.
+    """
+
+    host: str
+    denied: bool
+    share: Share
 
 
 _PRIVATE_NETWORKS: tuple[Network, ...] = tuple(
@@ -98,45 +114,51 @@ class HostPolicy:
         self._all_traced = settings.trace_hosts == ("all",)
         self._mesh_traced = "mesh" in settings.trace_hosts
         self._traced = _Hosts(settings.trace_hosts)
-        self._shares: dict[str, Share] = {}
+        self._judged: dict[str, Judged] = {}
 
     def share(self, url: str) -> Share:
+        """
+        Tell what the host of a URL may have.
+
+        Args:
+            url: As `judge` takes it.
+        """
+        return self.judge(url).share
+
+    def judge(self, url: str) -> Judged:
         """
         Judge the host of a URL.
 
         Args:
             url: An absolute URL. One without a host, or one that cannot be read, may have nothing.
+
+        >>> HostPolicy(Settings(deny_hosts="payments")).judge("http://payments/").denied
+        True
         """
         end = url.find("/", _BEHIND_SCHEME)
         origin = url[:end] if end > 0 and url.startswith(_SCHEMES) else url
-        share = self._shares.get(origin)
-        if share is None:
-            share = self._judge(_host_of(url))
+        judged = self._judged.get(origin)
+        if judged is None:
+            host = _host_of(url)
+            denied = self._denies(host)
+            share = Share.NOTHING if denied or not host else self._share(host)
+            judged = Judged(host, denied, share)
             # An origin with a user's name and password in it is not kept.
             if "@" not in origin:
-                if len(self._shares) >= _MOST_HOSTS:
-                    self._shares.clear()
-                self._shares[origin] = share
-        return share
+                if len(self._judged) >= _MOST_HOSTS:
+                    self._judged.clear()
+                self._judged[origin] = judged
+        return judged
 
-    def denies(self, url: str) -> bool:
-        """
-        Tell whether the host of a URL is on the deny list.
-
-        >>> HostPolicy(Settings(deny_hosts="payments")).denies("http://payments/")
-        True
-        """
-        host = _host_of(url)
-        return self._denied.contain(host, _address(host))
-
-    def _judge(self, host: str) -> Share:
+    def _denies(self, host: str) -> bool:
         address = _address(host)
         resolved = None if address else _as_resolved(host)
-        denied = self._denied.contain(host, address) or (
+        return self._denied.contain(host, address) or (
             resolved is not None and self._denied.contain(host, resolved)
         )
-        if denied or not host:
-            return Share.NOTHING
+
+    def _share(self, host: str) -> Share:
+        address = _address(host)
         in_mesh = self._in_mesh(host, address)
         share = Share.MESH if in_mesh else Share.IDS
         if not (
@@ -241,23 +263,26 @@ def cluster_domain(resolv_conf: str | PathLike[str] = "/etc/resolv.conf") -> str
     return "cluster.local"
 
 
-def say_withheld(url: str, names: Iterable[str], mesh_hosts: Iterable[str] = ()) -> None:
+def say_withheld(host: str, names: Iterable[str], mesh_hosts: Iterable[str] = ()) -> None:
     """
     Warn, once a host, that fields stayed here: the host is not known to be of the mesh.
 
     Args:
-        url: Where the call went.
-        names: The fields.
+        host: Where the call went; empty where that is not known.
+        names: The fields; they are asked for where nothing was said yet.
         mesh_hosts: What is set already, to be kept in what the warning tells to set.
     """
-    host = _host_of(url)
-    notices.once(
-        logging.WARNING,
-        ("withheld", host),
-        "meshtrace: %s not sent to %s",
-        ", ".join(sorted(names)),
-        _advice(host, mesh_hosts) if host else "a host that is not known: give an absolute URL",
-    )
+    if not notices.is_news(("withheld", host)):
+        return
+    text = ", ".join(sorted(names))
+    if text:
+        notices.once(
+            logging.WARNING,
+            ("withheld", host),
+            "meshtrace: %s not sent to %s",
+            text,
+            _advice(host, mesh_hosts) if host else "a host that is not known: give an absolute URL",
+        )
 
 
 def _advice(host: str, mesh_hosts: Iterable[str]) -> str:

@@ -24,7 +24,9 @@ class TestOnce:
 
     def test_by_its_key(self, caplog: pytest.LogCaptureFixture) -> None:
         """What has the same key was said already, whatever its words."""
+        assert notices.is_news("a")
         notices.once(logging.INFO, "a", "first %s", "word")
+        assert not notices.is_news("a")
         notices.once(logging.WARNING, "a", "second")
         notices.once(logging.WARNING, ("a", 1), "third")
         assert [(logging.INFO, "first word"), (logging.WARNING, "third")] == [
@@ -38,6 +40,7 @@ class TestOnce:
         assert 500 == len(caplog.records)
         notices.once(logging.WARNING, "late", "late")
         assert 500 == len(caplog.records)
+        assert [False, False] == [notices.is_news(499), notices.is_news("late")]
 
     def test_by_the_logger_of_the_project(self, caplog: pytest.LogCaptureFixture) -> None:
         """It is logged under `meshtrace`, by which it can be turned down."""

@@ -4,6 +4,7 @@ import logging
 import socket
 import tracemalloc
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -297,7 +298,7 @@ def test_who_is_denied() -> None:
     """A denied host is told apart from one that merely gets nothing."""
     hosts = HostPolicy(Settings(deny_hosts=".example", trace_hosts="mesh"))
     assert [True, False, False, False] == [
-        hosts.denies(url)
+        hosts.judge(url).denied
         for url in ("http://a.example/", "http://a.test/", "http://reviews/", "nothing")
     ]
 
@@ -447,6 +448,9 @@ def test_no_more_than_another_reader_of_urls_would_say(url: str) -> None:
         assert POLICY.share(url) in (NOTHING, POLICY.share(f"http://{host}/"))
 
 
+BY_DEFAULT = HostPolicy(Settings())
+
+
 class TestWhatIsSaid:
     """A host outside the mesh is named with the text to paste."""
 
@@ -467,7 +471,7 @@ class TestWhatIsSaid:
     )
     def test_what_to_paste(self, url: str, paste: str, caplog: pytest.LogCaptureFixture) -> None:
         """What is to be pasted takes in the host, and where that is safe its neighbours."""
-        say_withheld(url, {"sw8", "end-user"})
+        say_withheld(BY_DEFAULT.judge(url).host, {"sw8", "end-user"})
         (record,) = caplog.records
         said, _, text = record.getMessage().rpartition("MESHTRACE_MESH_HOSTS=")
         assert (paste, logging.WARNING) == (text, record.levelno)
@@ -477,14 +481,14 @@ class TestWhatIsSaid:
 
     def test_what_is_set_stays(self, caplog: pytest.LogCaptureFixture) -> None:
         """What is to be pasted keeps the hosts that are set already."""
-        say_withheld("http://reviews.prod/", ["sw8"], (".corp", "10.20.0.0/16"))
+        say_withheld("reviews.prod", ["sw8"], (".corp", "10.20.0.0/16"))
         (said,) = caplog.messages
         assert said.endswith("If it is: MESHTRACE_MESH_HOSTS=.corp,10.20.0.0/16,.prod")
 
     @pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "0.0.0.0"])  # noqa: S104 - not bound to
     def test_what_is_never_in_a_mesh(self, host: str, caplog: pytest.LogCaptureFixture) -> None:
         """Where no setting would help, none is named."""
-        say_withheld(f"http://{host}/", ["sw8"])
+        say_withheld(BY_DEFAULT.judge(f"http://{host}/").host, ["sw8"])
         assert [f"meshtrace: sw8 not sent to {host.strip('[]')}, which is never in a mesh"] == (
             caplog.messages
         )
@@ -492,8 +496,17 @@ class TestWhatIsSaid:
     def test_once_a_host(self, caplog: pytest.LogCaptureFixture) -> None:
         """A host is named once, in whichever URL and spelling it comes."""
         for url in ("http://a.prod/", "http://A.prod.:80/x", "https://b.prod/", "nothing", ""):
-            say_withheld(url, ["sw8"])
+            say_withheld(BY_DEFAULT.judge(url).host, ["sw8"])
         assert 3 == len(caplog.records)
+
+    def test_nothing_to_say(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Where nothing stayed here, nothing is said; where it was said, nobody is asked again."""
+        say_withheld("a.prod", [])
+        assert [] == caplog.messages
+        names = iter(["sw8", "end-user"])
+        for _ in range(2):
+            say_withheld("a.prod", islice(names, 1))
+        assert ["end-user"] == [*names]
 
 
 @pytest.mark.parametrize(
@@ -501,7 +514,8 @@ class TestWhatIsSaid:
 )
 def test_an_address_is_denied_in_every_spelling(host: str) -> None:
     """Resolvers take an address in other bases and with parts left out."""
-    assert Share.NOTHING == _share(f"http://{host}/", deny_hosts="127.0.0.9,10.9.0.0/16")
+    hosts = HostPolicy(Settings(deny_hosts="127.0.0.9,10.9.0.0/16"))
+    assert (host, True, Share.NOTHING) == hosts.judge(f"http://{host}/")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1.9", "1e100", "0x7f00000g"])

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from meshtrace.relay.rules import InboundRules, may_be_folded
-from meshtrace.relay.snapshot import Pairs, Snapshot
+from meshtrace.relay.snapshot import Seen, Snapshot
 
 __all__ = ["ENVIRON_KEY", "SCOPE_KEY", "from_asgi", "from_carrier", "from_environ"]
 
@@ -24,14 +24,14 @@ class _AsgiSnapshot(Snapshot):
 
     __slots__ = ()
 
-    def _glance(self, picked: Sequence[Any]) -> Pairs | None:
-        if not picked:
-            return self.rules.shapes.nothing
-        spelled, values = zip(*picked)  # noqa: B905 - they are pairs
+    def _glance(self, picked: Sequence[Any]) -> Seen | None:
+        spelled, values = zip(*picked) if picked else ((), ())  # noqa: B905 - they are pairs
         shape = self.rules.shapes.of(spelled, self.rules.asgi_name)
+        if shape is None:
+            return None
         text = b"\n".join(values).decode("latin-1")
-        # The pattern has seen to it that there are as many lines as names.
-        return tuple(zip(shape.names, text.split("\n"))) if shape.matches(text) else None  # noqa: B905
+        # The pattern sees to it that there are as many lines as names.
+        return (shape, text.split("\n")) if shape.matches(text) else None
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         return [
@@ -62,20 +62,21 @@ class _EnvironSnapshot(_FoldedSnapshot):
 
     __slots__ = ()
 
-    def _glance(self, picked: Sequence[Any]) -> Pairs | None:
-        (_, _, _, shape), values = picked
+    def _glance(self, picked: Sequence[Any]) -> Seen | None:
+        known, values = picked
+        shape = known.shape
         try:
-            good = shape.matches("\n".join(values))
+            good = shape is not None and shape.matches("\n".join(values))
         except TypeError:
             # Not all of it is text.
             return None
-        return tuple(zip(shape.names, values)) if good else None  # noqa: B905 - a value a name
+        return (shape, values) if good else None
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
-        (keys, *_), values = picked
+        known, values = picked
         names = self.rules.environ_names
         return super()._pairs(
-            [(names[key], value) for key, value in zip(keys, values, strict=True)]
+            [(names[key], value) for key, value in zip(known.keys, values, strict=True)]
         )
 
 

@@ -5,7 +5,7 @@ The host is judged, and the caller wins by whole formats. What was added is reme
 request object that is sent again, or redirected, is decided afresh on the caller's headers alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -115,24 +115,25 @@ class OutboundRules:
             carrier: The caller's own headers; not changed here.
             before: What was remembered of the same request object, already taken off *carrier*.
         """
-        only_ids = self._unclaimed(snapshot, url, carrier, before)
-        if only_ids is not None:
-            return Sent(only_ids)
+        fields = self._unclaimed(snapshot, url, carrier, before)
+        if fields is not None:
+            return Sent(fields)
         return self._decide_with_care(snapshot, url, carrier, before)
 
     def _unclaimed(
         self, snapshot: Snapshot, url: str | None, carrier: Mapping[str, str], before: Sent | None
     ) -> Pairs | None:
-        """Give all that came, if it is nothing but plain ids, and the call may have all of it."""
-        only_ids = snapshot.only_ids()
-        if only_ids is not None and before is None and url and self.policy.share(url) is _MESH:
+        """Give all that came, if there is no user data in it, and the call may have all of it."""
+        fields = snapshot.lasting()
+        policy = self.policy
+        if fields is not None and before is None and url and policy.judge(url).share is _MESH:
             try:
                 claimed = snapshot.rules.claimed.intersection(map(str.lower, carrier))
                 # Some clients always name the host they call.
                 if not claimed or (
-                    claimed == _HOST and self.policy.share(f"//{carrier['host']}") is _MESH
+                    claimed == _HOST and policy.judge(f"//{carrier['host']}").share is _MESH
                 ):
-                    return only_ids
+                    return fields
             except (KeyError, TypeError):
                 # Names in bytes, or a carrier in which names have their case.
                 pass
@@ -146,8 +147,7 @@ class OutboundRules:
             snapshot: The request for which the call is made.
             url: Where the call goes; None is judged as a host outside the mesh.
         """
-        sent = self._decide_with_care(snapshot, url, {}, None)
-        return dict(sent.fields)
+        return dict(self.decide(snapshot, url, {}).fields)
 
     def _decide_with_care(
         self, snapshot: Snapshot, url: str | None, carrier: Mapping[str, str], before: Sent | None
@@ -155,13 +155,13 @@ class OutboundRules:
         sent = Sent(())
         sent.dropped = self.not_the_callers(carrier)
         present = {lower(name): name for name in carrier if name not in sent.dropped}
-        strictest = url or ""
-        share = self.policy.share(_OUTSIDE if url is None else url)
+        strictest = self.policy.judge(url or "")
+        share = self.policy.share(_OUTSIDE) if url is None else strictest.share
         if "host" in present:
-            named = f"//{carrier[present['host']]}"
-            if share not in self.policy.share(named):
+            named = self.policy.judge(f"//{carrier[present['host']]}")
+            if share not in named.share:
                 strictest = named
-            share &= self.policy.share(named)
+            share &= named.share
         sent.outside = Share.VENDOR_DATA not in share
         if before is not None and before.redirected:
             sent.redirected = True
@@ -171,26 +171,34 @@ class OutboundRules:
             if before.left_mesh:
                 share &= ~Share.USER_DATA
         fields = self._narrowed(snapshot, self._fields(snapshot, share))
-        clashes = {name: format_of(name) & present.keys() for name in fields}
-        if clashes.get("x-request-id"):
+        clashing = [name for name in fields if not format_of(name).isdisjoint(present)]
+        if "x-request-id" in clashing:
             look_at_call(carrier[present["x-request-id"]], fields["x-request-id"])
-        if self._replace:
-            taken = set().union(*clashes.values())
+        if not clashing:
+            sent.fields = tuple(fields.items())
+        elif self._replace:
+            taken = present.keys() & frozenset[str]().union(*map(format_of, clashing))
             sent.replaced = {present[name]: carrier[present[name]] for name in taken}
             sent.fields = tuple(fields.items())
         else:
-            sent.fields = tuple(pair for pair in fields.items() if not clashes[pair[0]])
-        if sent.outside:
-            wanted = self._narrowed(snapshot, snapshot.fields(_MESH)).keys() - fields.keys()
-            withheld = [name for name in wanted if format_of(name).isdisjoint(present)]
-            if withheld and not self.policy.denies(strictest):
-                say_withheld(strictest, withheld, self.policy.mesh_hosts)
+            sent.fields = tuple(pair for pair in fields.items() if pair[0] not in clashing)
+        if sent.outside and not strictest.denied:
+            withheld = self._withheld(snapshot, fields, present)
+            say_withheld(strictest.host, withheld, self.policy.mesh_hosts)
         if snapshot.rules.explains:
-            denied = self.policy.denies(strictest)
-            given = {} if denied else self._fields(snapshot, share)
-            reasons = Reasons(snapshot, share, given, fields, sent, denied=denied)
+            given = {} if strictest.denied else self._fields(snapshot, share)
+            reasons = Reasons(snapshot, share, given, fields, sent, denied=strictest.denied)
             note(snapshot.record, self.library, url, sent, reasons)
         return sent
+
+    def _withheld(
+        self, snapshot: Snapshot, fields: Mapping[str, str], present: Iterable[str]
+    ) -> Iterator[str]:
+        """Yield the fields that the same call would get if it went to a host of the mesh."""
+        wanted = self._narrowed(snapshot, snapshot.fields(_MESH)).keys() - fields.keys()
+        for name in wanted:
+            if format_of(name).isdisjoint(present):
+                yield name
 
     def _fields(self, snapshot: Snapshot, share: Share) -> dict[str, str]:
         """Give what a host with this share gets."""

@@ -14,7 +14,7 @@ from meshtrace.formats.baggage import select_members
 from meshtrace.formats.vendor import is_visible
 from meshtrace.relay.rules import ID_NAMES, InboundRules, format_of
 
-__all__ = ["Accepted", "code_of", "judge"]
+__all__ = ["Accepted", "code_of", "judge", "sorted_out"]
 
 _JOINED = frozenset({"tracestate", "baggage"})
 """Lists: several lines of one are one list (RFC 9110, section 5.3)."""
@@ -72,6 +72,17 @@ class Accepted:
         self.future_traceparent: str | None = None
         self.empty_tracestate = False
 
+    def lasting(self) -> tuple[tuple[str, str], ...] | None:
+        """
+        Give what a host of the mesh may have, if that is all that came, and no user data.
+
+        >>> Accepted({"b3": "0"}).lasting()
+        (('b3', '0'),)
+        """
+        if self.user_data or self.authorization or self.dropped:
+            return None
+        return (*self.ids.items(), *self.vendor_data.items())
+
 
 def judge(pairs: Sequence[tuple[str, str]], rules: InboundRules) -> Accepted:
     """
@@ -105,6 +116,27 @@ def judge(pairs: Sequence[tuple[str, str]], rules: InboundRules) -> Accepted:
     if "tracestate" in fields:
         _judge_tracestate(fields["tracestate"], accepted, rules)
     _fit(accepted, rules)
+    return accepted
+
+
+def sorted_out(pairs: Sequence[tuple[str, str]]) -> Accepted:
+    """
+    Give ids and vendor data that are known to be good.
+
+    Args:
+        pairs: Names in lower case and values; a ``tracestate`` may be empty.
+
+    >>> sorted_out([("b3", "0"), ("sw8", "1")]).vendor_data
+    {'sw8': '1'}
+    """
+    accepted = Accepted({})
+    for name, value in pairs:
+        if name in ID_NAMES:
+            accepted.ids[name] = value
+        elif value:
+            accepted.vendor_data[name] = value
+        else:
+            accepted.empty_tracestate = True
     return accepted
 
 

@@ -108,7 +108,6 @@ class InboundRules:
         self.spans = settings.spans
         self.joins = settings.own_spans == "join" or self.spans
         self.explains = settings.explain
-        self.shapes = (Shapeless if self.explains else Shapes)(settings.limits)
         longest = _LONGEST_IDS + self.limits.request_id + 3 * self.limits.field
         self.ids_may_not_fit = longest > self.limits.total
         trusted = settings.incoming == "trust"
@@ -126,6 +125,7 @@ class InboundRules:
             # An empty tracestate is not relayed, but tells which tracer is at work.
             trace_names &= ID_NAMES | {"tracestate"}
         self.vendor_names = trace_names - ID_NAMES if trusted else frozenset[str]()
+        self.shapes = (Shapeless if self.explains else Shapes)(self.limits, self.vendor_names)
         self.names = trace_names | user_names
         prefixed = {name for name in ID_NAMES if name.startswith(self.prefixes)}
         self.claimed = frozenset({"host"}).union(*map(format_of, self.names | prefixed))

@@ -9,19 +9,27 @@ from meshtrace import notices
 from meshtrace.context import TraceContext
 from meshtrace.formats.vendor import is_visible
 from meshtrace.policy import Share
-from meshtrace.relay.judge import Accepted, judge
+from meshtrace.relay.judge import Accepted, judge, sorted_out
 from meshtrace.relay.parent import remote_parent
 from meshtrace.relay.record import Record
 from meshtrace.relay.rules import InboundRules
+from meshtrace.relay.shapes import Shape
 
-__all__ = ["Kept", "Pairs", "Snapshot"]
+__all__ = ["Kept", "Pairs", "Seen", "Snapshot"]
 
 logger = logging.getLogger("meshtrace")
 
 _first_call = threading.Lock()
 
+_IDS, _VENDOR_DATA, _USER_DATA, _AUTHORIZATION = (
+    int(share) for share in (Share.IDS, Share.VENDOR_DATA, Share.USER_DATA, Share.AUTHORIZATION)
+)
+
 Pairs = tuple[tuple[str, str], ...]
 """Names in lower case and values."""
+
+Seen = tuple[Shape, Sequence[str]]
+"""A common shape and its values, all of them good."""
 
 
 class Snapshot:
@@ -49,10 +57,10 @@ class Snapshot:
 
     __slots__ = (
         "_accepted",
+        "_lasting",
         "_own",
         "_parent",
         "_picked",
-        "_plain",
         "_record",
         "ended",
         "left_out",
@@ -67,7 +75,7 @@ class Snapshot:
     _record: Record
     _accepted: Accepted | None
     _parent: TraceContext
-    _plain: Pairs | None
+    _lasting: Pairs | None
 
     def __init__(self, picked: Sequence[Any], rules: InboundRules) -> None:
         self._picked: Sequence[Any] | None = picked
@@ -78,41 +86,49 @@ class Snapshot:
     @property
     def accepted(self) -> Accepted:
         """What of it may be relayed."""
-        plain = self._judged()
+        lasting = self._judged()
         # Read once, too: a slower thread may put its None here meanwhile.
         accepted = self._accepted
         if accepted is None:
-            accepted = self._accepted = Accepted(dict(plain or ()))
+            accepted = self._accepted = Accepted(dict(lasting or ()))
         return accepted
 
-    def only_ids(self) -> Pairs | None:
-        """Give everything that may be sent, if that is nothing but ids of a common shape."""
-        plain = self._plain if self._picked is None else self._judged()
-        return None if self._own else plain
+    def lasting(self) -> Pairs | None:
+        """Give what a host of the mesh may have, if that is all that came, and no user data."""
+        lasting = self._lasting if self._picked is None else self._judged()
+        return None if self._own else lasting
 
     def _judged(self) -> Pairs | None:
         # Read once: another thread may finish judging, and let go of what was picked, meanwhile.
         picked = self._picked
         if picked is None:
-            return self._plain
-        plain = accepted = None
+            return self._lasting
+        lasting = accepted = None
         try:
-            plain = self._glance(picked)
-            if plain is None:
+            seen = self._glance(picked)
+            if seen is not None:
+                shape, values = seen
+                lasting = (*zip(shape.names, values),)  # noqa: B905 - a value a name
+                if not shape.ids_only:
+                    accepted = sorted_out(lasting)
+                    lasting = accepted.lasting()
+            else:
                 pairs = self._pairs(picked)
                 accepted = judge(pairs, self.rules)
                 if self.rules.explains:
                     self._measure(pairs)
+                else:
+                    lasting = accepted.lasting()
         except Exception:  # noqa: BLE001 - a fault of ours must not fail the application's call
             notices.fault("judging the headers of a request")
-            accepted = Accepted({})
-        self._plain = plain
+            lasting, accepted = None, Accepted({})
+        self._lasting = lasting
         self._accepted = accepted
         self._picked = None
         if accepted is not None and accepted.dropped:
             # At the very end: the log's line may ask for the ids of the request itself.
             logger.debug("meshtrace: not relayed: %s", accepted.dropped)
-        return plain
+        return lasting
 
     def _measure(self, pairs: Iterable[tuple[str, str]]) -> None:
         lengths: dict[str, int] = {}
@@ -120,11 +136,11 @@ class Snapshot:
             lengths[name] = lengths.get(name, 0) + len(value)
         self.lengths = lengths
 
-    def _glance(self, picked: Sequence[Any]) -> Pairs | None:
-        """Give the fields if their shape is a common one and all of it is good."""
-        names = tuple(name for name, _ in picked)
-        shape = self.rules.shapes.of(names, str)
-        return tuple(picked) if shape.matches("\n".join(value for _, value in picked)) else None
+    def _glance(self, picked: Sequence[Any]) -> Seen | None:
+        """Give the shape and the values, if the shape is a common one and all of it is good."""
+        shape = self.rules.shapes.of(tuple(name for name, _ in picked), str)
+        values = [value for _, value in picked]
+        return (shape, values) if shape and shape.matches("\n".join(values)) else None
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         """Give what was picked as names in lower case and values."""
@@ -138,14 +154,16 @@ class Snapshot:
             share: What the host may have.
         """
         accepted = self.accepted
-        fields = dict(accepted.ids) if Share.IDS in share else {}
-        if Share.VENDOR_DATA in share:
+        # As plain numbers, because an enum takes ten times as long to look into.
+        has = int(share)
+        fields = dict(accepted.ids) if has & _IDS else {}
+        if has & _VENDOR_DATA:
             fields.update(accepted.vendor_data)
             if "traceparent" not in fields:
                 fields.pop("tracestate", None)
-        if Share.USER_DATA in share:
+        if has & _USER_DATA:
             fields.update(self.user_data)
-        if Share.AUTHORIZATION in share and accepted.authorization and not self.ended:
+        if has & _AUTHORIZATION and accepted.authorization and not self.ended:
             fields["authorization"] = accepted.authorization
         return fields
 
@@ -247,9 +265,9 @@ class Kept(Snapshot):
         """What of it may be relayed."""
         return self._request.accepted
 
-    def only_ids(self) -> Pairs | None:
-        """Give everything that may be sent, if that is nothing but ids of a common shape."""
-        return self._request.only_ids()
+    def lasting(self) -> Pairs | None:
+        """Give what a host of the mesh may have, if that is all that came, and no user data."""
+        return self._request.lasting()
 
     @property
     def origin(self) -> Snapshot:

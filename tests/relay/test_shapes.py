@@ -7,11 +7,22 @@ from pathlib import Path
 import pytest
 
 from meshtrace import Limits
+from meshtrace.formats.vendor import DATA_FIELDS
+from meshtrace.relay.rules import TRACE_NAMES
 from meshtrace.relay.shapes import Shapes
 from tests.formats.strategies import PARENT, SPAN, TRACE, TRACEPARENT
 
 DATA = Path(__file__).parent.parent / "data"
 
+VENDOR_NAMES = {"tracestate", *DATA_FIELDS}
+W3C = {"traceparent": TRACEPARENT, "x-request-id": "1"}
+DATADOG = {
+    "x-datadog-trace-id": "9" * 20,
+    "x-datadog-sampling-priority": "-1",
+    "x-datadog-tags": "_dd.p.tid=6b03639b00000000,_dd.p.dm=-1",
+    "traceparent": TRACEPARENT,
+    "tracestate": "dd=s:-1;p:761e42b49245ffb7",
+}
 ZIPKIN = {
     "x-request-id": "e760f6fc-9470-959d-825a-2128391da21f",
     "x-b3-traceid": TRACE,
@@ -24,11 +35,12 @@ ZIPKIN = {
 def _names_of(known: Shapes, names: tuple[str, ...], text: str) -> tuple[str, ...] | None:
     """Give the names that go with a text of values, if they are plain and good."""
     shape = known.of(names, str)
-    return shape.names if shape.matches(text) else None
+    return shape.names if shape and shape.matches(text) else None
 
 
 def _seen(fields: dict[str, str], limits: Limits | None = None) -> tuple[str, ...] | None:
-    return _names_of(Shapes(limits or Limits()), tuple(fields), "\n".join(fields.values()))
+    known = Shapes(limits or Limits(), VENDOR_NAMES)
+    return _names_of(known, tuple(fields), "\n".join(fields.values()))
 
 
 @pytest.mark.parametrize(
@@ -37,19 +49,21 @@ def _seen(fields: dict[str, str], limits: Limits | None = None) -> tuple[str, ..
         pytest.param({}, id="nothing"),
         pytest.param(ZIPKIN, id="what Envoy's Zipkin tracer sends"),
         pytest.param({**ZIPKIN, "traceparent": TRACEPARENT}, id="the same, with W3C"),
-        pytest.param({"traceparent": TRACEPARENT, "x-request-id": "1"}, id="W3C"),
+        pytest.param(W3C, id="W3C"),
+        pytest.param({**W3C, "tracestate": ""}, id="what Envoy's OpenTelemetry tracer sends"),
+        pytest.param({**W3C, "tracestate": 'a=1,b@c=2,3d=4,e*/f="g"'}, id="a short tracestate"),
         pytest.param({"b3": f"{TRACE}-{SPAN}-1-{PARENT}"}, id="b3"),
         pytest.param({"b3": "0"}, id="a decision without ids"),
         pytest.param({"b3": "0", "x-b3-sampled": "0"}, id="a decision in both spellings"),
         pytest.param({"x-b3-sampled": "0", "x-b3-flags": "1"}, id="decisions alone"),
         pytest.param({"x-request-id": "x" * 128}, id="a long request id"),
-        pytest.param(
-            {"x-datadog-trace-id": "9" * 20, "x-datadog-sampling-priority": "-1"}, id="Datadog's"
-        ),
+        pytest.param(DATADOG, id="what Envoy's Datadog tracer sends"),
+        pytest.param({"x-request-id": "1", "sw8": "1-MQ==-x-0"}, id="SkyWalking's"),
+        pytest.param({"x-amzn-trace-id": "Root=1-6b0-00;Parent=7f4;Sampled=1"}, id="X-Ray's"),
     ],
 )
 def test_the_common_case_is_seen(fields: dict[str, str]) -> None:
-    """Ids in their plainest spelling are known to be good at one glance."""
+    """Ids and vendor data in their plainest spelling are known to be good at one glance."""
     assert tuple(fields) == _seen(fields)
 
 
@@ -65,7 +79,15 @@ def test_the_common_case_is_seen(fields: dict[str, str]) -> None:
         pytest.param({**ZIPKIN, "x-b3-traceid": "0" * 32}, id="a zero trace id"),
         pytest.param({**ZIPKIN, "x-b3-spanid": "0" * 16}, id="a zero span id"),
         pytest.param({"traceparent": TRACEPARENT + "-more"}, id="a longer traceparent"),
-        pytest.param({"traceparent": TRACEPARENT, "tracestate": ""}, id="vendor data"),
+        pytest.param({"tracestate": ""}, id="a tracestate of no traceparent"),
+        pytest.param({**W3C, "tracestate": "a=1, b=2"}, id="a tracestate with blanks"),
+        pytest.param({**W3C, "tracestate": "a=1,,b=2"}, id="a member that is empty"),
+        pytest.param({**W3C, "tracestate": "a"}, id="a member that is none"),
+        pytest.param({**W3C, "tracestate": "a=1" + ",b=2" * 4}, id="many members"),
+        pytest.param({**W3C, "tracestate": "a=" + "1" * 129}, id="a long member"),
+        pytest.param({"sw8": ""}, id="vendor data that is empty"),
+        pytest.param({"sw8": "1,1"}, id="vendor data with a comma"),
+        pytest.param({"sw8": "1" * 513}, id="vendor data that may be too long"),
         pytest.param({"end-user": "jason"}, id="user data"),
         pytest.param({"x-request-id": "1,1"}, id="a comma, which may stand between two lines"),
         pytest.param({"x-request-id": " 1"}, id="a blank to be taken off"),
@@ -90,8 +112,8 @@ def test_a_repeated_name_takes_a_closer_look() -> None:
     "limits",
     [
         pytest.param(Limits(request_id=127), id="request ids"),
-        pytest.param(Limits(field=20), id="a field"),
-        pytest.param(Limits(total=1023), id="all together"),
+        pytest.param(Limits(field=1023), id="a field"),
+        pytest.param(Limits(total=8191), id="all together"),
         pytest.param(Limits(request_id=0, field=0, total=0), id="everything"),
     ],
 )
@@ -109,7 +131,7 @@ def test_values_are_not_mistaken_for_one_another() -> None:
 
 
 def test_names_are_read_as_their_carrier_spells_them() -> None:
-    """Each carrier's spelling is a shape of its own, learnt once."""
+    """Each carrier's spelling is a shape of its own, or of none, learnt once."""
     asked = []
 
     def name_of(spelled: str) -> str:
@@ -117,13 +139,44 @@ def test_names_are_read_as_their_carrier_spells_them() -> None:
         return spelled.lower()
 
     known = Shapes(Limits())
-    assert [("b3",)] * 2 == [known.of(("B3",), name_of).names for _ in range(2)]
-    assert ["B3"] == asked
+    shape, again, *others = (
+        known.of(spelled, name_of) for spelled in (("B3",), ("B3",), ("X",), ("X",))
+    )
+    assert shape is again
+    assert shape is not None
+    assert ("b3",) == shape.names
+    assert [None, None] == others
+    assert ["B3", "X"] == asked
 
 
 def test_a_name_that_is_not_picked_takes_a_closer_look() -> None:
     """A spelling that stands for no field is of no known shape."""
-    assert not Shapes(Limits()).of((b"x-other",), lambda _: None).matches("0")
+    assert Shapes(Limits()).of((b"x-other",), lambda _: None) is None
+
+
+@pytest.mark.parametrize(
+    ("names", "ids_only"),
+    [
+        pytest.param((), True, id="nothing"),
+        pytest.param(tuple(ZIPKIN), True, id="ids"),
+        pytest.param((*W3C, "tracestate"), False, id="ids, and a tracestate"),
+        pytest.param(("x-request-id", "sw8"), False, id="ids, and vendor data"),
+    ],
+)
+def test_a_shape_knows_of_vendor_data(names: tuple[str, ...], ids_only: bool) -> None:  # noqa: FBT001 - a case
+    """Where there is none, all of it may go to any host."""
+    shape = Shapes(Limits(), VENDOR_NAMES).of(names, str)
+    assert shape is not None
+    assert ids_only == shape.ids_only
+
+
+def test_vendor_data_that_is_not_taken_takes_a_closer_look() -> None:
+    """Where none is taken, an empty tracestate is still known, and every other is not."""
+    known = Shapes(Limits())
+    names = ("traceparent", "tracestate")
+    seen = [_names_of(known, names, f"{TRACEPARENT}\n{value}") for value in ("", "a=1")]
+    assert [names, None] == seen
+    assert known.of(("sw8",), str) is None
 
 
 def test_outsiders_cannot_fill_the_memory() -> None:
@@ -137,7 +190,7 @@ def test_outsiders_cannot_fill_the_memory() -> None:
 
     first = known.of(("B3",), name_of)
     made_up = [(f"b3-{number}",) for number in range(1000)]
-    matching = [names for names in made_up if known.of(names, name_of).matches("0")]
+    matching = [names for names in made_up if known.of(names, name_of)]
     assert first is known.of(("B3",), name_of)
     assert made_up[:63] == matching
     assert ["B3", *(names[0] for names in matching)] == asked
@@ -152,7 +205,8 @@ def test_an_environ_has_a_shape() -> None:
     assert ("HTTP_B3", "HTTP_X_REQUEST_ID") == shape.keys
     assert {"HTTP_X_B3_SAMPLED"} == shape.absent
     assert ("0", "1") == shape.take(environ)
-    assert ("b3", "x-request-id") == shape.shape.names
+    assert known.of(("b3", "x-request-id"), str) is not None
+    assert shape.shape is known.of(("HTTP_B3", "HTTP_X_REQUEST_ID"), _name_of_key)
     assert shape is known.of_environ(environ, keys, _name_of_key)
 
 
@@ -194,15 +248,13 @@ def _name_of_key(key: str) -> str:
     return key.removeprefix("HTTP_").lower().replace("_", "-")
 
 
-def test_most_of_what_envoy_sends_is_plain() -> None:
-    """Of the captures of Zipkin's tracers, unstirred by a client, all are seen at one glance."""
+def test_what_envoy_sends_is_plain() -> None:
+    """Of all tracers, what a client has not stirred is seen at one glance."""
     captures = json.loads((DATA / "envoy-1.40.0.json").read_text(encoding="ascii"))
-    known = Shapes(Limits())
     seen = []
     for capture in captures:
-        if capture["case"] == "no-headers" and capture["tracer"].startswith("zipkin"):
-            ours = [pair for pair in capture["inbound"] if pair[0].startswith(("x-b", "x-r", "tr"))]
-            names = tuple(name for name, _ in ours)
-            seen.append(names == _names_of(known, names, "\n".join(value for _, value in ours)))
+        if capture["case"] == "no-headers":
+            fields = {name: value for name, value in capture["inbound"] if name in TRACE_NAMES}
+            seen.append(tuple(fields) == _seen(fields))
     assert seen
     assert all(seen)

@@ -89,25 +89,27 @@ def test_each_host_gets_its_share(share: Share, fields: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "own", "only_ids"),
+    ("fields", "own", "lasting"),
     [
         pytest.param(IDS, {}, IDS, id="ids of a common shape"),
         pytest.param({}, {}, {}, id="nothing"),
-        pytest.param(VENDOR_DATA, {}, None, id="vendor data"),
+        pytest.param({**IDS, **VENDOR_DATA}, {}, {**IDS, **VENDOR_DATA}, id="vendor data"),
+        pytest.param({**IDS, "tracestate": ""}, {}, IDS, id="an empty tracestate"),
+        pytest.param({"sw8": "a b"}, {}, {"sw8": "a b"}, id="what has to be looked at"),
         pytest.param(USER_DATA, {}, None, id="user data"),
-        pytest.param({"b3": "bad"}, {}, None, id="what has to be looked at"),
+        pytest.param({**IDS, "b3": "bad"}, {}, None, id="what is dropped"),
         pytest.param(IDS, USER_DATA, None, id="ids, and what the application set"),
     ],
 )
-def test_a_request_that_brought_ids_only_says_so(
-    fields: dict[str, str], own: dict[str, str], only_ids: dict[str, str] | None
+def test_a_request_says_what_lasts(
+    fields: dict[str, str], own: dict[str, str], lasting: dict[str, str] | None
 ) -> None:
-    """Then there is nothing that one host may have and another not."""
+    """Where all that came is good, and no user data, a host of the mesh may have it at any time."""
     snapshot = _snapshot(fields)
     for name, value in own.items():
         snapshot.set_own(name, value)
-    found = snapshot.only_ids()
-    assert only_ids == (None if found is None else dict(found))
+    found = snapshot.lasting()
+    assert lasting == (None if found is None else dict(found))
 
 
 def test_authorization_goes_where_it_was_shared() -> None:

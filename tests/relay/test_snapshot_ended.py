@@ -48,9 +48,9 @@ def test_ids_alone() -> None:
     snapshot = _snapshot(IDS)
     snapshot.set_own("x-canary", "yes")
     snapshot.ended = True
-    assert snapshot.only_ids() is None
+    assert snapshot.lasting() is None
     assert IDS == snapshot.fields(Share.MESH)
-    assert tuple(IDS.items()) == _ended(IDS).only_ids()
+    assert tuple(IDS.items()) == _ended(IDS).lasting()
 
 
 def test_authorization_has_ended() -> None:
@@ -109,7 +109,7 @@ def test_kept(snapshot: Any) -> None:  # noqa: ANN401 - makes a snapshot
 def test_kept_ids() -> None:
     """A kept request of nothing but ids has the short way to them."""
     snapshot = _snapshot(IDS)
-    assert tuple(IDS.items()) == Kept(snapshot).only_ids()
+    assert tuple(IDS.items()) == Kept(snapshot).lasting()
 
 
 def test_kept_is_the_same_request() -> None:

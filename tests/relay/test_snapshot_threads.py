@@ -11,7 +11,7 @@ import pytest
 from meshtrace.policy import Share
 from meshtrace.relay.extract import from_carrier
 from meshtrace.relay.rules import InboundRules
-from meshtrace.relay.snapshot import Pairs, Snapshot
+from meshtrace.relay.snapshot import Seen, Snapshot
 from tests.formats.strategies import TRACEPARENT
 
 IDS = {"traceparent": TRACEPARENT, "x-request-id": "order-4711"}
@@ -42,7 +42,7 @@ class _Waiting(Snapshot):
         super().__init__([*fields.items()], InboundRules.of())
         self._wait = wait
 
-    def _glance(self, picked: Sequence[Any]) -> Pairs | None:
+    def _glance(self, picked: Sequence[Any]) -> Seen | None:
         self._wait()
         return super()._glance(picked)
 
