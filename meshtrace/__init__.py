@@ -10,23 +10,24 @@ What came in goes out, byte for byte, on every call made for that request, and o
 Importing acts on nothing.
 """
 
-from typing import TYPE_CHECKING
+from importlib import import_module
 
-from meshtrace.clients import patch, unpatch, wrap
-from meshtrace.configuration import configure
-from meshtrace.context import Sampling, TraceContext
-from meshtrace.current import current, set_header
-from meshtrace.departure import headers
-from meshtrace.errors import ConfigurationError, MalformedHeaderError, MeshTraceError
-from meshtrace.handover import capture, carry, detached, use
-from meshtrace.inbound.asgi import MeshTrace
-from meshtrace.inbound.wsgi import MeshTraceWSGI
-from meshtrace.settings import Limits, Settings
+TYPE_CHECKING = False  # `typing` would take longer to import than all of this
 
 if TYPE_CHECKING:
+    from meshtrace.ambient import current, set_header
+    from meshtrace.clients import patch, unpatch, wrap
+    from meshtrace.configuration import configure
+    from meshtrace.context import Sampling, TraceContext
+    from meshtrace.departure import headers
+    from meshtrace.errors import ConfigurationError, MalformedHeaderError, MeshTraceError
     from meshtrace.explanation import Explanation, explain
+    from meshtrace.handover import capture, carry, detached, use
+    from meshtrace.inbound.asgi import MeshTrace
+    from meshtrace.inbound.wsgi import MeshTraceWSGI
     from meshtrace.otel.propagator import MeshPropagator
     from meshtrace.outbound.requests import Session as Session
+    from meshtrace.settings import Limits, Settings
 
 __version__ = "0.1.0"
 
@@ -57,6 +58,24 @@ __all__ = [
     "wrap",
 ]
 
+_NAMES = {
+    "ambient": "current set_header",
+    "clients": "patch unpatch wrap",
+    "configuration": "configure",
+    "context": "Sampling TraceContext",
+    "departure": "headers",
+    "errors": "ConfigurationError MalformedHeaderError MeshTraceError",
+    "explanation": "Explanation explain",
+    "handover": "capture carry detached use",
+    "inbound.asgi": "MeshTrace",
+    "inbound.wsgi": "MeshTraceWSGI",
+    "otel.propagator": "MeshPropagator",
+    "outbound.requests": "Session",
+    "settings": "Limits Settings",
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+"""The module of each name, which is loaded when the name is asked for."""
+
 
 def __dir__() -> list[str]:
     from importlib.util import find_spec  # noqa: PLC0415 - for those who look around
@@ -65,18 +84,9 @@ def __dir__() -> list[str]:
 
 
 def __getattr__(name: str) -> object:
-    # `Session` is a class of requests, and `MeshPropagator` one of OpenTelemetry: each library is
-    # loaded when its class is named. What explains is for the few that ask.
-    if name == "Session":
-        from meshtrace.outbound.requests import Session  # noqa: PLC0415 - see above
-
-        return Session
-    if name == "MeshPropagator":
-        from meshtrace.otel.propagator import MeshPropagator  # noqa: PLC0415 - see above
-
-        return MeshPropagator
-    if name in ("Explanation", "explain"):
-        from meshtrace import explanation  # noqa: PLC0415 - see above
-
-        return getattr(explanation, name)
-    raise AttributeError(f"module 'meshtrace' has no attribute {name!r}")
+    # The command `meshtrace run` needs none of them, and starts every service.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'meshtrace' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"meshtrace.{home}"), name)
+    return value

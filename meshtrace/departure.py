@@ -5,8 +5,8 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT
 from meshtrace.configuration import Following, disabled
-from meshtrace.current import CURRENT
 from meshtrace.otel.rules import outbound_rules
 from meshtrace.relay.inject import OutboundRules, Sent
 from meshtrace.relay.record import OUTSIDE, Call, host_and_port

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT
 from meshtrace.clients import patched
 from meshtrace.configuration import disabled, resolve, sources
 from meshtrace.context import TraceContext
-from meshtrace.current import CURRENT
 from meshtrace.policy import Share
 from meshtrace.relay.judge import code_of
 from meshtrace.relay.parent import chosen

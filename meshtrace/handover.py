@@ -13,9 +13,9 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar, cast
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT, Entered, Stepwise, leave
 from meshtrace.configuration import Following, disabled
 from meshtrace.context import Sampling, TraceContext
-from meshtrace.current import CURRENT, Entered, Stepwise, leave
 from meshtrace.formats import b3, w3c
 from meshtrace.names import is_field_name, is_never_forwarded
 from meshtrace.policy import Share
@@ -73,7 +73,7 @@ def use(source: object) -> AbstractContextManager[None]:
         TypeError: *source* is none of these.
 
     >>> with use({"X-B3-TraceId": "463ac35c9f6413ad", "X-B3-SpanId": "a2fb4a1d1a96d312"}):
-    ...     from meshtrace.current import current
+    ...     from meshtrace.ambient import current
     ...     current().trace_id
     '463ac35c9f6413ad'
     """

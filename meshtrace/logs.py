@@ -23,8 +23,8 @@ from collections.abc import Mapping, MutableMapping
 from typing import Any, TypeVar
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT, current
 from meshtrace.context import TraceContext
-from meshtrace.current import CURRENT, current
 from meshtrace.relay.extract import ENVIRON_KEY, SCOPE_KEY
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.replacing import Function, Replacement

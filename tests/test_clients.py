@@ -153,6 +153,7 @@ class TestPatchBeforeTheImport:
     def test_nothing_is_imported(self) -> None:
         """`patch` imports no library, and nothing of ours that needs one."""
         said = _fresh(
+            "meshtrace.patch, meshtrace.unpatch\n"
             "before = set(sys.modules)\n"
             "meshtrace.patch()\n"
             "meshtrace.unpatch()\n"

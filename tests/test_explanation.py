@@ -10,7 +10,7 @@ import pytest
 import requests
 
 import meshtrace
-from meshtrace.current import CURRENT
+from meshtrace.ambient import CURRENT
 from meshtrace.explanation import Came
 from meshtrace.relay.judge import code_of
 from meshtrace.relay.record import OUTSIDE

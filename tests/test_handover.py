@@ -23,7 +23,7 @@ from werkzeug.datastructures import Headers as WerkzeugHeaders
 
 import meshtrace
 from meshtrace import MeshTrace, MeshTraceWSGI, Sampling, TraceContext
-from meshtrace.current import CURRENT
+from meshtrace.ambient import CURRENT
 from meshtrace.inbound.asgi import Scope
 from tests.inbound.asgi_server import http, pairs, receive, send_nowhere, serve, websocket
 from tests.inbound.wsgi_server import environ_of

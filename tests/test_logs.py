@@ -19,7 +19,7 @@ import structlog
 
 import meshtrace
 from meshtrace import logs
-from meshtrace.current import CURRENT
+from meshtrace.ambient import CURRENT
 from meshtrace.relay.extract import ENVIRON_KEY, SCOPE_KEY
 
 TRACE_ID = "80f198ee56343ba864fe8b2a57d3eff7"

@@ -17,8 +17,8 @@ import sys
 from collections.abc import Callable
 from types import ModuleType
 
-from meshtrace import clients, imports, notices
-from meshtrace.auto import frameworks, others, pythonpath, servers
+from meshtrace import clients, imports, notices, pythonpath
+from meshtrace.auto import frameworks, others, servers
 from meshtrace.configuration import disabled
 
 __all__ = ["start", "start_after_opentelemetry"]

@@ -7,7 +7,7 @@ The command takes the place of this process, so that its signals and its exit st
 import os
 import sys
 
-from meshtrace.auto import pythonpath
+from meshtrace import pythonpath
 
 __all__ = ["main"]
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from meshtrace import imports, notices
-from meshtrace.current import CURRENT, leave
+from meshtrace.ambient import CURRENT, leave
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.replacing import Function, Replacement
 

@@ -12,7 +12,7 @@ from typing import Any
 import gevent
 
 from meshtrace import notices
-from meshtrace.current import CURRENT
+from meshtrace.ambient import CURRENT
 
 __all__ = ["patch", "unpatch"]
 

@@ -9,7 +9,7 @@ import inspect
 import threading
 from collections.abc import Callable
 
-from meshtrace.current import CURRENT, Entered
+from meshtrace.ambient import CURRENT, Entered
 from meshtrace.replacing import Function, Replacement
 
 __all__ = ["patch", "unpatch"]

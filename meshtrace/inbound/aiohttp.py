@@ -17,8 +17,8 @@ with needed("aiohttp"):
     from aiohttp import web
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT
 from meshtrace.arrival import Arrivals
-from meshtrace.current import CURRENT
 from meshtrace.relay.extract import SCOPE_KEY, from_asgi
 from meshtrace.relay.snapshot import Snapshot
 from meshtrace.settings import Options, Settings

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any, Unpack
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT, leave
 from meshtrace.arrival import ASGI, Arrivals, refuse_mistakes
-from meshtrace.current import CURRENT, leave
 from meshtrace.relay.extract import SCOPE_KEY, from_asgi
 from meshtrace.relay.rules import InboundRules
 from meshtrace.relay.snapshot import Snapshot

@@ -22,9 +22,9 @@ with needed("django"):
     from django.http import HttpRequest, HttpResponseBase
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT, Stepwise, leave
 from meshtrace.arrival import DJANGO, Arrivals, refuse_mistakes
 from meshtrace.configuration import configure
-from meshtrace.current import CURRENT, Stepwise, leave
 from meshtrace.errors import ConfigurationError
 from meshtrace.relay.extract import ENVIRON_KEY, SCOPE_KEY, from_environ
 from meshtrace.relay.snapshot import Snapshot

@@ -8,8 +8,8 @@ The WSGI middleware.
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Unpack
 
+from meshtrace.ambient import CURRENT, Stepwise
 from meshtrace.arrival import WSGI, Arrivals, refuse_mistakes
-from meshtrace.current import CURRENT, Stepwise
 from meshtrace.relay.extract import ENVIRON_KEY, from_environ
 from meshtrace.relay.rules import InboundRules
 from meshtrace.relay.snapshot import Snapshot

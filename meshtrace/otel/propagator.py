@@ -20,8 +20,8 @@ from opentelemetry.propagators.textmap import (
 from opentelemetry.trace import set_span_in_context
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT
 from meshtrace.configuration import Following, disabled, join_by_default
-from meshtrace.current import CURRENT
 from meshtrace.otel.encode import with_span
 from meshtrace.otel.own import span_going_out
 from meshtrace.otel.remote import remote_parent

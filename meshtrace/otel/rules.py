@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT
 from meshtrace.configuration import resolve
-from meshtrace.current import CURRENT
 from meshtrace.otel.written import LOW_64_BITS, written_by_ddtrace
 from meshtrace.relay.inject import OutboundRules
 from meshtrace.settings import Settings

@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context, attach, get_current
 
 from meshtrace import notices
-from meshtrace.current import Entered, Stepwise
+from meshtrace.ambient import Entered, Stepwise
 from meshtrace.otel.remote import RemoteParent, remote_parent
 from meshtrace.relay.snapshot import Snapshot
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from meshtrace.current import CURRENT, Entered
+from meshtrace.ambient import CURRENT, Entered
 from meshtrace.otel.rules import outbound_rules
 from meshtrace.relay.extract import from_carrier
 from meshtrace.relay.record import is_rehearsing, rehearsing

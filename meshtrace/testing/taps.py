@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final
 
 from meshtrace import clients, imports
-from meshtrace.current import CURRENT
+from meshtrace.ambient import CURRENT
 from meshtrace.options import CLIENTS
 from meshtrace.replacing import Function, Replacement
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from meshtrace.auto.pythonpath import BOOTSTRAP
+from meshtrace.pythonpath import BOOTSTRAP
 from tests.auto.running import ROOT, SCRIPTS, environment, run
 
 STATE = """

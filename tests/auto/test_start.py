@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from meshtrace import auto, clients, imports
-from meshtrace.auto.pythonpath import BOOTSTRAP
+from meshtrace.pythonpath import BOOTSTRAP
 
 NAME = "meshtrace_test_framework"
 

@@ -11,8 +11,8 @@ from typing import NoReturn
 import pytest
 
 import meshtrace
-from meshtrace.auto.pythonpath import BOOTSTRAP
 from meshtrace.cli import main
+from meshtrace.pythonpath import BOOTSTRAP
 from tests.auto.running import ROOT, environment, run
 
 

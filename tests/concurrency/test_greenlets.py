@@ -10,7 +10,7 @@ import gevent.pool
 import pytest
 
 import meshtrace
-from meshtrace.current import CURRENT
+from meshtrace.ambient import CURRENT
 from tests.concurrency.ways import CAME, Seen, look
 
 OTHER = {"b3": "1"}

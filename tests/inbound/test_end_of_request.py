@@ -15,7 +15,7 @@ from starlette.routing import Route
 from starlette.testclient import TestClient
 
 import meshtrace
-from meshtrace.current import CURRENT
+from meshtrace.ambient import CURRENT
 from meshtrace.inbound.asgi import Scope
 from tests.inbound.asgi_server import http, receive, respond, serve
 from tests.inbound.wsgi_server import environ_of, ok

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
 
 import meshtrace
-from meshtrace.current import CURRENT
+from meshtrace.ambient import CURRENT
 from meshtrace.departure import Departures
 from meshtrace.relay.inject import Sent
 from meshtrace.relay.snapshot import Snapshot

@@ -188,7 +188,7 @@ def _root(stack: list[Entry]) -> str:
 
 
 def _context() -> bool | None:
-    current = sys.modules.get("meshtrace.current")
+    current = sys.modules.get("meshtrace.ambient")
     return None if current is None else current.CURRENT.get() is not None
 
 

@@ -25,9 +25,9 @@ with needed("grpc"):
     import grpc.aio
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT, Stepwise
 from meshtrace.arrival import Arrivals
 from meshtrace.configuration import disabled
-from meshtrace.current import CURRENT, Stepwise
 from meshtrace.inbound.grpc.echoes import echoing, echoing_aio
 from meshtrace.inbound.grpc.ends import code_of, watched, watched_aio
 from meshtrace.relay.extract import from_carrier

@@ -14,8 +14,8 @@ from opentelemetry.context import get_current, set_value
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from meshtrace import notices
+from meshtrace.ambient import CURRENT
 from meshtrace.context import Sampling
-from meshtrace.current import CURRENT
 from meshtrace.otel.own import AROUND, is_of_another_provider, is_reported
 from meshtrace.otel.remote import remote_parent
 from meshtrace.otel.slot import Slot, span_of

@@ -12,8 +12,8 @@ from opentelemetry.context import get_current, set_value
 from opentelemetry.trace import SpanKind, Status, StatusCode
 
 from meshtrace import notices
+from meshtrace.ambient import Stepwise
 from meshtrace.context import Sampling
-from meshtrace.current import Stepwise
 from meshtrace.otel import slot
 from meshtrace.otel.own import is_reported
 from meshtrace.otel.remote import remote_parent

@@ -17,7 +17,7 @@ import pytest
 
 import meshtrace
 from meshtrace import ConfigurationError, Sampling, TraceContext
-from meshtrace.current import CURRENT, Entered, Stepwise, leave
+from meshtrace.ambient import CURRENT, Entered, Stepwise, leave
 from meshtrace.relay.snapshot import Snapshot
 
 ROOT = Path(__file__).parent.parent

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 __all__ = ["BOOTSTRAP", "is_on", "put_on"]
 
-BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bootstrap")  # noqa: PTH100, PTH118, PTH120 - pathlib takes longer to import than all of this
+BOOTSTRAP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "auto", "bootstrap")  # noqa: PTH100, PTH118, PTH120 - pathlib takes longer to import than all of this
 """The directory of the ``sitecustomize`` that starts meshtrace."""
 
 
