@@ -22,13 +22,9 @@ _ROOMS = {
     "threading": "concurrency.threads",
     "gevent": "concurrency.greenlets",
     "celery": "concurrency.celery",
-    "sentry_sdk": "outbound.beside_sentry",
 }
 _WAITING_FOR = {"urllib": "urllib.request"}
 """The module whose import makes a name's room useful, where it is not of that name."""
-
-_BY_HTTP_CLIENT = {"requests", "urllib3", "urllib", "http.client"}
-"""The clients whose requests http.client sends, and Sentry's SDK adds to."""
 
 _patched: set[str] = set()
 
@@ -59,10 +55,7 @@ def wrap(client: C, *, settings: Settings | None = None, **options: Unpack[Optio
     for kind in type(client).__mro__:
         for name in CLIENTS:
             if _is_of(kind, name) and isinstance(client, _room(name).CLIENT):
-                if disabled():
-                    return client
-                _beside_sentry(name)
-                wrapped: C = _room(name).wrap(client, own)
+                wrapped: C = client if disabled() else _room(name).wrap(client, own)
                 return wrapped
     raise TypeError(
         f"cannot wrap {type(client).__name__}; "
@@ -94,7 +87,6 @@ def patch(*names: str) -> None:
             imports.when_imported(
                 _WAITING_FOR.get(name, name), functools.partial(_patch_loaded, name)
             )
-            _beside_sentry(name)
 
 
 def unpatch(*names: str) -> None:
@@ -112,10 +104,8 @@ def unpatch(*names: str) -> None:
         imports.forget(_WAITING_FOR.get(name, name))
         if f"meshtrace.{_ROOMS[name]}" in sys.modules:
             _room(name).unpatch()
-    if _BY_HTTP_CLIENT.isdisjoint(_patched):
-        imports.forget("sentry_sdk")
-        if f"meshtrace.{_ROOMS['sentry_sdk']}" in sys.modules:
-            _room("sentry_sdk").unpatch()
+    if not _patched and (beside := sys.modules.get("meshtrace.otel.sentry")):
+        beside.unpatch()
 
 
 def patched() -> tuple[str, ...]:
@@ -126,11 +116,6 @@ def patched() -> tuple[str, ...]:
     ()
     """
     return tuple(name for name in PATCHABLE if name in _patched)
-
-
-def _beside_sentry(name: str) -> None:
-    if name in _BY_HTTP_CLIENT:
-        imports.when_imported("sentry_sdk", functools.partial(_patch_loaded, "sentry_sdk"))
 
 
 def _patch_loaded(name: str) -> None:

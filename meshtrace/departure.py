@@ -70,14 +70,9 @@ class Departures:
                     if carrier.get(name) == value:
                         del carrier[name]
             snapshot = CURRENT.get()
-            if snapshot is None:
-                if not (url or "").startswith(_UNDER_TEST):
-                    notices.client_sent_without_context()
-                snapshot = rules.without_request
-                if snapshot is None:
-                    _explain(rules, url)
-                    return NOTHING if before is None else before.taken_off()
-            return rules.decide(snapshot, url, carrier, before)
+            if snapshot is not None:
+                return rules.decide(snapshot, url, carrier, before)
+            return _outside(rules, url, carrier, before)
         except Exception:  # noqa: BLE001 - the call must go on
             notices.fault(f"adding headers to a call of {self.library}")
             return NOTHING if before is None else before.taken_off()
@@ -148,6 +143,20 @@ def headers(url: str | None = None) -> dict[str, str]:
         _explain(rules, text)
         return {}
     return rules.fields(snapshot, text)
+
+
+def _outside(
+    rules: OutboundRules, url: str | None, carrier: MutableMapping[str, Any], before: Sent | None
+) -> Sent:
+    """Decide for a call outside any request."""
+    if rules.without_request is None:
+        _explain(rules, url)
+        sent = NOTHING if before is None else before.taken_off()
+    else:
+        sent = rules.decide(rules.without_request, url, carrier, before)
+    if not sent.fields and not (url or "").startswith(_UNDER_TEST):
+        notices.client_sent_without_context()
+    return sent
 
 
 def _explain(rules: OutboundRules, url: str | None) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,11 @@ __all__ = ["Replacement", "subclass"]
 
 Function = Callable[..., Any]
 
+_changing = threading.Lock()
+"""Held while a function is replaced: two calls may be the first ones."""
+
 _MISSING = object()
+_DEEPEST = 100
 _CO_COROUTINE = 0x80
 """As `inspect` has it."""
 
@@ -50,7 +55,11 @@ class Replacement:
     def put(self) -> None:
         """Replace the function, unless it is replaced."""
         self.on = True
-        if not self.is_there():
+        if self.is_there():
+            return
+        with _changing:
+            if self.is_there():
+                return
             self._own = vars(self.owner).get(self.name, _MISSING)
             self._ours = self._made(self._called_with_object(getattr(self.owner, self.name)))
             setattr(self.owner, self.name, self._ours)
@@ -69,9 +78,12 @@ class Replacement:
     def is_there(self) -> bool:
         """Tell whether it is replaced: who wraps it after us keeps ours inside of theirs."""
         function = getattr(self.owner, self.name)
-        while function is not None and function is not self._ours:
+        for _ in range(_DEEPEST):
+            if function is None or function is self._ours:
+                return function is not None
             function = getattr(function, "__wrapped__", None)
-        return function is not None
+        # A stand-in that has whatever it is asked for wraps something for ever.
+        return False
 
     def _called_with_object(self, original: Function) -> Function:
         if hasattr(original, "__get__") or not isinstance(self.owner, type):

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import requests
+from opentelemetry import trace
 from opentelemetry.propagate import get_global_textmap, set_global_textmap
+from opentelemetry.util._once import Once
 from starlette.testclient import TestClient
 
 from meshtrace import logs
@@ -72,8 +74,10 @@ def _logging_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _propagator_as_it_was() -> Iterator[None]:
-    """Take back the propagator that the page about spans sets."""
+def _opentelemetry_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Take back the propagator and the provider that the page about spans sets."""
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", None)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER_SET_ONCE", Once())
     before = get_global_textmap()
     yield
     set_global_textmap(before)

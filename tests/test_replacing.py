@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock, Mock, patch
 
@@ -102,6 +103,19 @@ def test_put_again_under_others(greeting: type[Base]) -> None:
     assert "<hello!>" == greeting().greet()
 
 
+def test_under_what_has_any_attribute(greeting: Any) -> None:  # noqa: ANN401 - a class whose method is replaced
+    """Whether it is there can be told of anything that somebody has put in its place."""
+
+    class Anything:
+        def __getattr__(self, _: str) -> object:
+            return self
+
+    replacement = Replacement(greeting, "greet", _louder)
+    replacement.put()
+    greeting.greet = Anything()
+    assert not replacement.is_there()
+
+
 def test_over_a_mock(greeting: type[Base]) -> None:
     """What a mock has put in the place of a method is called without the object, as before."""
     mock = Mock(return_value="mocked")
@@ -148,3 +162,13 @@ def test_a_class_that_asks_something_of_those_who_derive() -> None:
     made = subclass(Asked, Asked, extra=1)
     assert ("Asked", 1, ["a"]) == (made.__name__, made.extra, made.asked)
     assert made.__name__ == subclass(made, made).__name__
+
+
+def test_two_that_are_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where another thread has just replaced the function, it is not replaced twice."""
+    owner = SimpleNamespace(work=len)
+    replacement = Replacement(owner, "work", lambda original: original)
+    answers = iter([False, True])
+    monkeypatch.setattr(replacement, "is_there", lambda: next(answers))
+    replacement.put()
+    assert owner.work is len

@@ -48,10 +48,12 @@ def _paired(
     """Give each call a column of its own, those first that are most alike."""
     places = [(column, call) for column in range(len(columns)) for call in range(len(calls))]
     places.sort(key=lambda place: -_likeness(columns[place[0]][0], calls[place[1]][0]))
-    while places:
-        column, call = places[0]
-        yield columns[column], calls[call]
-        places = [place for place in places if place[0] != column and place[1] != call]
+    free, waiting = set(range(len(columns))), set(range(len(calls)))
+    for column, call in places:
+        if column in free and call in waiting:
+            free.remove(column)
+            waiting.remove(call)
+            yield columns[column], calls[call]
 
 
 def _likeness(one: Made, other: Made) -> int:
@@ -67,7 +69,7 @@ def _likeness(one: Made, other: Made) -> int:
 def _is_again(first: Made, made: Made) -> bool:
     """Tell whether a call is the first one again."""
     one, other = first.call, made.call
-    if (one.path, one.body, first.carries_ids) != (other.path, other.body, made.carries_ids):
+    if (one.path, one.body) != (other.path, other.body) or first.carries_ids != made.carries_ids:
         return False
     if one.note is not None and other.note is not None:
         return one.note.frames == other.note.frames

@@ -11,6 +11,7 @@ They are counted for each place that is called: what one request calls, another 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from meshtrace.checker.calls import Call
 from meshtrace.checker.probes import Probe
@@ -47,7 +48,7 @@ class Made:
     probe: Probe
     window: Window
 
-    @property
+    @cached_property
     def carries_ids(self) -> bool:
         """Whether the call carries any id of its probe."""
         return _carries(self.call, self.probe)

@@ -89,5 +89,5 @@ def _runs(thread: threading.Thread) -> str:
     Where others have wrapped `start`, no caller tells of it, and no public attribute does.
     """
     target = vars(thread).get("_target")
-    is_its_own = getattr(target, "__name__", "").startswith("_")
+    is_its_own = str(getattr(target, "__name__", "")).startswith("_")
     return str(getattr(target, "__module__", "")) if is_its_own else ""

@@ -63,16 +63,15 @@ def pickled_as_made(getstate: Callable[[Any], State]) -> Callable[[Any], State]:
     """
 
     def getstate_of_callers(request: Any) -> State:  # noqa: ANN401 - of one of two libraries
-        state = getstate(request)
+        # A copy: without what it has while it is on its way.
+        state = {**getstate(request)}
+        state.pop("meshtrace_departures", None)
         try:
             sent = given(request)
             if sent is not None:
                 headers = request.headers.copy()
                 take_off(headers, sent)
-                made = {**state, "headers": headers}
-                # Which it has while it is on its way.
-                made.pop("meshtrace_departures", None)
-                return made
+                state["headers"] = headers
         except Exception:  # noqa: BLE001 - the request must be pickled
             notices.fault("pickling a request of httpx")
         return state

@@ -15,7 +15,8 @@ from meshtrace import notices
 from meshtrace.ambient import CURRENT
 from meshtrace.configuration import resolve
 from meshtrace.otel.written import LOW_64_BITS, written_by_ddtrace
-from meshtrace.relay.inject import OutboundRules
+from meshtrace.relay.inject import OutboundRules, Sent
+from meshtrace.relay.snapshot import Snapshot
 from meshtrace.settings import Settings
 
 __all__ = ["RelayingRules", "outbound_rules"]
@@ -59,8 +60,24 @@ class RelayingRules(OutboundRules):
     Relays what came, whatever spans are made in the process.
 
     Where another tracer has written its span's ids onto a call, they give way: on the wire they
-    would be a parent that nobody in the mesh reports. The caller's own headers stay.
+    would be a parent that nobody in the mesh reports. Sentry's ``baggage`` goes beside what came.
+    The caller's own headers stay.
     """
+
+    def _decide_with_care(
+        self, snapshot: Snapshot, url: str | None, carrier: Mapping[str, str], before: Sent | None
+    ) -> Sent:
+        decide = super()._decide_with_care
+        if "sentry_sdk" not in sys.modules:
+            return decide(snapshot, url, carrier, before)
+        from meshtrace.otel import sentry  # noqa: PLC0415 - loads http.client
+
+        theirs = sentry.baggage_on(carrier)
+        if theirs:
+            carrier = {name: carrier[name] for name in carrier if name not in theirs}
+        sent = decide(snapshot, url, carrier, before)
+        sentry.go_beside(sent, theirs, self.library)
+        return sent
 
     def not_the_callers(self, carrier: Mapping[Any, Any]) -> tuple[Any, ...]:
         """Tell which headers of a call a tracer wrote for the span that is current."""

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, ParamSpec, TypeVar
 
@@ -62,6 +62,8 @@ part of it where a server is instrumented.
 _HERE: ContextVar[None] = ContextVar("meshtrace.otel")
 """Tells by its tokens in which context something was begun."""
 
+_EMPTY = Context()
+
 
 class Slot:
     """
@@ -82,7 +84,7 @@ class Slot:
     __slots__ = ("_before", "_token")
 
     def __init__(self, span: trace.Span, context: Context | None = None) -> None:
-        self._token = _HERE.set(None)
+        self._token: Token[None] | None = _HERE.set(None)
         self._before = get_current()
         attach(trace.set_span_in_context(span, self._before if context is None else context))
 
@@ -98,11 +100,16 @@ class Slot:
         """
         if end:
             self.end()
+        token = self._token
         try:
-            _HERE.reset(self._token)
+            if token is None:
+                return False
+            _HERE.reset(token)
         except (RuntimeError, ValueError):
             return False
         attach(self._before)
+        # All of the request hangs from both, and this may be kept as long as a response is.
+        self._token, self._before = None, _EMPTY
         return True
 
     def steps(self, snapshot: Snapshot | None) -> Stepwise:

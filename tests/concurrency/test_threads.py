@@ -268,6 +268,19 @@ def test_what_serves_the_caller(found: list[Seen]) -> None:
     assert [CAME] == found
 
 
+def test_a_strange_target(found: list[Seen]) -> None:
+    """What a thread runs may be called anything."""
+
+    class Work:
+        __name__ = None
+
+        def __call__(self) -> None:
+            found.append(look())
+
+    _started(threading.Thread(target=Work(), name="strange")).join()
+    assert [CAME] == found
+
+
 def _as_a_method(original: Callable[..., None]) -> Callable[..., None]:
     def start(self: threading.Thread) -> None:
         original(self)

@@ -1,5 +1,5 @@
 """
-Sentry's SDK puts a ``baggage`` of its own on every request of http.client: still one line goes.
+Sentry's SDK puts a ``baggage`` of its own on calls: still one line goes, with all of both.
 
 What stands in for the SDK here does as its integration of the standard library does; the real one
 changes its process for good, and has processes of its own elsewhere.
@@ -9,8 +9,9 @@ import http.client
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
+import httpx
 import pytest
 import requests
 import urllib3
@@ -29,8 +30,19 @@ def _ends() -> tuple[Any, ...]:
     return (http.client.HTTPConnection.endheaders, http.client.HTTPConnection.send)
 
 
-def _load_sentry(monkeypatch: pytest.MonkeyPatch, baggage: str = SENTRYS) -> None:
+def _lines(recorder: Recorder) -> list[list[str]]:
+    return [
+        [value for name, value in received.lines if name.lower() == "baggage"]
+        for received in recorder.received
+    ]
+
+
+def _known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sentry_sdk", ModuleType("sentry_sdk"))
+
+
+def _load_sentry(monkeypatch: pytest.MonkeyPatch, baggage: str = SENTRYS) -> None:
+    _known(monkeypatch)
     original = http.client.HTTPConnection.endheaders
 
     def endheaders(self: http.client.HTTPConnection, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - http.client's own
@@ -81,14 +93,18 @@ def test_one_line(
             _load_sentry(patch)
             call = ready()
         else:
-            patch.setitem(sys.modules, "sentry_sdk", ModuleType("sentry_sdk"))
             call = ready()
             _load_sentry(patch)
         with meshtrace.use(CAME):
             call()
-    assert [f"cart=42;ttl=1,{SENTRYS}"] == [
-        value for name, value in recorder.received[0].lines if name.lower() == "baggage"
-    ]
+    assert [[f"cart=42;ttl=1,{SENTRYS}"]] == _lines(recorder)
+
+
+def _make_a_call_with_baggage(monkeypatch: pytest.MonkeyPatch) -> None:
+    _known(monkeypatch)
+    call = _by_requests()
+    with meshtrace.use(CAME):
+        call()
 
 
 @pytest.mark.parametrize(
@@ -107,8 +123,7 @@ def test_lines_by_hand(
     lines: list[str], expected: list[str], recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only where one line is Sentry's, and another is not, the two become one."""
-    monkeypatch.setitem(sys.modules, "sentry_sdk", ModuleType("sentry_sdk"))
-    meshtrace.patch("requests")
+    _make_a_call_with_baggage(monkeypatch)
     connection = http.client.HTTPConnection("reviews", 9080)
     connection.putrequest("POST", "/")
     connection.putheader("content-length", "3")
@@ -117,15 +132,13 @@ def test_lines_by_hand(
     connection.endheaders(b"abc")
     connection.getresponse().read()
     connection.close()
-    [received] = recorder.received
-    assert expected == [value for name, value in received.lines if name == "baggage"]
-    assert b"abc" == received.body
+    assert [["cart=42;ttl=1"], expected] == _lines(recorder)
+    assert b"abc" == recorder.received[1].body
 
 
 def test_a_body_is_left_alone(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     """What looks like headers in a body is no header, sent by itself or together with the head."""
-    monkeypatch.setitem(sys.modules, "sentry_sdk", ModuleType("sentry_sdk"))
-    meshtrace.patch("requests")
+    _make_a_call_with_baggage(monkeypatch)
     body = f"a\r\nbaggage: cart=42\r\nbaggage: {SENTRYS}\r\n\r\n".encode()
 
     class Connection(http.client.HTTPConnection):
@@ -144,25 +157,93 @@ def test_a_body_is_left_alone(recorder: Recorder, monkeypatch: pytest.MonkeyPatc
         connection.endheaders(given)
         connection.getresponse().read()
         connection.close()
-    assert [body, body] == [received.body for received in recorder.received]
+    assert [b"", body, body] == [received.body for received in recorder.received]
 
 
-def test_only_beside_sentry() -> None:
-    """Without the SDK, and for clients that do not use http.client, nothing is replaced."""
-    meshtrace.patch("requests")
+def test_only_beside_sentry(recorder: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is replaced before a call by http.client has baggage, and the SDK is there."""
+    call = _by_requests()
+    with meshtrace.use(CAME):
+        call()
     assert _ends() == ENDS
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(sys.modules, "sentry_sdk", ModuleType("sentry_sdk"))
-        meshtrace.unpatch("requests")
-        meshtrace.patch("httpx")
-        assert _ends() == ENDS
+    _known(monkeypatch)
+    call()
+    with meshtrace.use({"b3": "0"}):
+        call()
+    meshtrace.patch("httpx")
+    with meshtrace.use(CAME):
+        httpx.get(URL)
+    assert _ends() == ENDS
+    with meshtrace.use(CAME):
+        call()
+    assert _ends() != ENDS
+    assert [[CAME["baggage"]], [], [], [CAME["baggage"]], [CAME["baggage"]]] == _lines(recorder)
 
 
-def test_until_the_last_client_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It stays for as long as one of those clients is patched."""
-    monkeypatch.setitem(sys.modules, "sentry_sdk", ModuleType("sentry_sdk"))
-    meshtrace.patch("requests", "urllib3")
+def test_until_the_last_client_is_taken_back(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stays for as long as a client is patched."""
+    meshtrace.patch("urllib3")
+    _make_a_call_with_baggage(monkeypatch)
     meshtrace.unpatch("requests")
     assert _ends() != ENDS
     meshtrace.unpatch("urllib3")
     assert _ends() == ENDS
+    assert [[CAME["baggage"]]] == _lines(recorder)
+
+
+@pytest.mark.parametrize("setting", ["keep", "replace"])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param({}, "cart=42;ttl=1", id="none"),
+        pytest.param({"Baggage": SENTRYS}, f"cart=42;ttl=1,{SENTRYS}", id="Sentry's"),
+        pytest.param({"baggage": f"user=7,{SENTRYS}"}, None, id="the caller's, with Sentry's"),
+        pytest.param(
+            {"baggage": SENTRYS, "authorization": "AWS4-HMAC-SHA256 SignedHeaders=baggage;host"},
+            None,
+            id="Sentry's, signed",
+        ),
+    ],
+)
+def test_written_first(
+    given: dict[str, str],
+    expected: str | None,
+    setting: Literal["keep", "replace"],
+    recorder: Recorder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What Sentry has put on a call goes on behind what came; any other baggage is the caller's."""
+    _known(monkeypatch)
+    meshtrace.configure(forward="baggage", on_conflict=setting)
+    others = {"keep": given.get("baggage"), "replace": "cart=42;ttl=1"}[setting]
+    with meshtrace.wrap(httpx.Client()) as client:
+        request = client.build_request("GET", URL, headers=given)
+        for came in (CAME, CAME, {}):
+            with meshtrace.use(came):
+                client.send(request)
+    sent = [expected or others]
+    assert [sent, sent, httpx.Headers(given).get_list("baggage")] == _lines(recorder)
+
+
+def test_written_by_the_connection_first(
+    recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Set up after us, Sentry's SDK puts its headers right after a request is begun."""
+    with monkeypatch.context() as patch:
+        _known(patch)
+        meshtrace.patch("http.client")
+        original = http.client.HTTPConnection.putrequest
+
+        def putrequest(self: http.client.HTTPConnection, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - http.client's own
+            original(self, *args, **kwargs)
+            self.putheader("baggage", SENTRYS)
+
+        patch.setattr(http.client.HTTPConnection, "putrequest", putrequest)
+        connection = http.client.HTTPConnection("reviews", 9080)
+        with meshtrace.use(CAME):
+            connection.request("GET", "/")
+        connection.getresponse().read()
+        connection.close()
+    assert [[f"cart=42;ttl=1,{SENTRYS}"]] == _lines(recorder)

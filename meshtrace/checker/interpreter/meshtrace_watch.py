@@ -114,7 +114,8 @@ def _submitted_at(frame: FrameType | None) -> list[str]:
                 if future in _submitted:
                     break
                 time.sleep(0.001)
-            return _submitted.get(future, [])
+            # Looked for once, where it was submitted before all this.
+            return _submitted.setdefault(future, [])
         frame = frame.f_back
     return []
 

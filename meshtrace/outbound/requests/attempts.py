@@ -163,10 +163,23 @@ class Call:
 
     def _hook(self, request: requests.PreparedRequest) -> None:
         hooks: Any = request.hooks
-        theirs = hooks.get("response") or ()
+        # Sent twice at once, it has ours already.
+        callers = hooks.callers if isinstance(hooks, _Hooks) else hooks
+        request.hooks = _Hooks(callers)
+        self._unhook = functools.partial(setattr, request, "hooks", callers)
+
+
+class _Hooks(dict[str, Any]):
+    """The hooks of a request that waits for its response; pickled, they are the caller's own."""
+
+    def __init__(self, callers: dict[str, Any]) -> None:
+        theirs = callers.get("response") or ()
         theirs = (theirs,) if callable(theirs) else theirs
-        request.hooks = {**hooks, "response": [_answered, *theirs]}
-        self._unhook = functools.partial(setattr, request, "hooks", hooks)
+        super().__init__({**callers, "response": [_answered, *theirs]})
+        self.callers = callers
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self.callers,)
 
 
 _current: Final[ContextVar[Call | None]] = ContextVar("meshtrace.requests", default=None)
@@ -177,7 +190,10 @@ def _answered(response: requests.Response, **_: object) -> None:
     call = _current.get()
     if call is not None:
         call.unhook()
-        call.answered(response.status_code, getattr(response.raw, "version", None))
+        try:
+            call.answered(response.status_code, getattr(response.raw, "version", None))
+        except Exception:  # noqa: BLE001 - the call must go on
+            notices.fault("looking at a response of requests")
 
 
 def _watch() -> None:

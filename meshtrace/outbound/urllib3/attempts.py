@@ -71,12 +71,7 @@ def call_of(pool: HTTPConnectionPool, args: tuple[Any, ...], kwargs: dict[str, A
         args: What its ``urlopen`` is given.
         kwargs: What it is given by name.
     """
-    mark = getattr(_given(args, kwargs, _HEADERS, "headers"), "meshtrace_sent", None)
-    if mark is None and _history(args, kwargs):
-        # Made again, with a copy.
-        last = _last(pool)
-        mark = None if last is None else last.call
-    return mark if getattr(mark, "is_open", False) else None
+    return _call_of(pool, _given(args, kwargs, _HEADERS, "headers"), _history(args, kwargs))
 
 
 def relay(
@@ -99,7 +94,7 @@ def relay(
     given = _given(args, kwargs, _HEADERS, "headers")
     history = _history(args, kwargs)
     headers, sent, outer = given, NOTHING, None
-    span = call = call_of(pool, args, kwargs)
+    span = call = _call_of(pool, given, history)
     if call is None and departures.rules.value.spans:
         span = _span(departures, pool, args, history)
     try:
@@ -135,6 +130,15 @@ def _given(args: tuple[Any, ...], kwargs: dict[str, Any], place: int, name: str)
 def _history(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
     history: tuple[Any, ...] = getattr(_given(args, kwargs, _RETRIES, "retries"), "history", ())
     return history
+
+
+def _call_of(pool: HTTPConnectionPool, given: Any, history: tuple[Any, ...]) -> Any:  # noqa: ANN401 - as above
+    mark = getattr(given, "meshtrace_sent", None)
+    if mark is None and history:
+        # Made again, with a copy.
+        last = _last(pool)
+        mark = None if last is None else last.call
+    return None if mark is None or not getattr(mark, "is_open", False) else mark
 
 
 def _last(pool: HTTPConnectionPool) -> _Attempt | None:

@@ -1,16 +1,22 @@
 """What is sent again below a session of requests: each time an attempt, with a span and its ids."""
 
 import copy
+import gc
+import io
 import pickle
+import threading
+import weakref
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from typing import Any
 
 import pytest
 import requests
 import urllib3
+from opentelemetry import context
 from opentelemetry.instrumentation.utils import suppress_http_instrumentation
 from opentelemetry.sdk.trace import ReadableSpan
-from requests.adapters import HTTPAdapter
+from requests.adapters import BaseAdapter, HTTPAdapter
 from requests.auth import HTTPDigestAuth
 from urllib3 import HTTPConnectionPool
 from urllib3.util.retry import Retry
@@ -47,6 +53,10 @@ def session(request: pytest.FixtureRequest, recorder: Recorder) -> Iterator[requ
         yield session
     meshtrace.unpatch()
     assert ORIGINAL is HTTPConnectionPool.urlopen
+
+
+def _seen(_: requests.Response, **__: object) -> None:
+    """Do nothing: a hook that can be pickled."""
 
 
 def _retry(total: int = 5) -> Retry:
@@ -319,6 +329,111 @@ def test_what_is_kept_of_a_call_is_plain(
     serve(lambda: session.get(URL, hooks={"response": hook}))
     assert [twins[2]] * 2 == twins[:2]
     assert 1 == len(recorder.received) == len(spans.clients)
+
+
+def test_a_request_that_is_kept_on_its_way(recorder: Recorder, spans: Spans) -> None:
+    """An adapter that pickles it keeps what the caller made; one that copies it may send that."""
+    pickled: list[bytes] = []
+    copies: list[requests.PreparedRequest] = []
+
+    class Keeping(HTTPAdapter):
+        def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own options
+            pickled.append(pickle.dumps(request))
+            copies.append(request.copy())
+            return super().send(request, *args, **kwargs)
+
+    with meshtrace.wrap(requests.Session()) as session:
+        session.mount("http://", Keeping())
+        serve(lambda: session.get(URL, hooks={"response": _seen}))
+    assert b"meshtrace" not in pickled[0]
+    assert {"response": [_seen]} == pickle.loads(pickled[0]).hooks  # noqa: S301 - just made
+    with requests.Session() as plain:
+        plain.send(copies[0])
+    assert [200] == _codes(spans)
+    assert 2 == len(recorder.received)
+
+
+def test_a_request_that_is_sent_twice_at_once(spans: Spans) -> None:
+    """It has its own hooks again, also where the one that was sent first is answered first."""
+    prepared = requests.Request("GET", URL).prepare()
+    own = prepared.hooks
+    others: list[threading.Thread] = []
+    both, over = threading.Event(), threading.Event()
+
+    class Crossing(BaseAdapter):
+        def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - requests' own options
+            if not others:
+                others.append(threading.Thread(target=meshtrace.carry(send)))
+                others[0].start()
+                both.wait(5)
+            else:
+                both.set()
+                over.wait(5)
+            response = requests.Response()
+            response.status_code, response.url, response.raw = 204, URL, io.BytesIO()
+            response.request = request
+            return response
+
+        def close(self) -> None:
+            """Have nothing to close."""
+
+    def send() -> None:
+        with meshtrace.wrap(requests.Session()) as session:
+            session.mount("http://", Crossing())
+            session.send(prepared)
+
+    def call() -> None:
+        send()
+        over.set()
+        others[0].join()
+
+    serve(call)
+    assert own is prepared.hooks
+    assert 2 == len(spans.clients)
+
+
+def test_what_a_response_keeps(recorder: Recorder, spans: Spans) -> None:
+    """Who keeps a response keeps nothing of what was current when it was asked for."""
+    kept: list[requests.Response] = []
+    work: weakref.ref[Answer] | None = None
+
+    def call() -> None:
+        nonlocal work
+        current = Answer()
+        work = weakref.ref(current)
+        context.attach(context.set_value("work", current))
+        with meshtrace.wrap(requests.Session()) as session:
+            kept.append(session.get(URL))
+
+    serve(lambda: copy_context().run(call))
+    gc.collect()
+    assert work is not None
+    assert work() is None
+    assert [200] == [response.status_code for response in kept] == _codes(spans)
+    assert 1 == len(recorder.received)
+
+
+def test_a_response_without_a_status(spans: Spans, caplog: pytest.LogCaptureFixture) -> None:
+    """What a test has in the place of a response may lack what a span tells."""
+    answered = requests.Response()
+    answered.url, answered.raw = URL, io.BytesIO()
+    del answered.status_code
+
+    class Answering(BaseAdapter):
+        def send(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - requests' own options
+            return answered
+
+        def close(self) -> None:
+            """Have nothing to close."""
+
+    def call() -> None:
+        with meshtrace.wrap(requests.Session()) as session:
+            session.mount("http://", Answering())
+            assert answered is session.get(URL, allow_redirects=False, stream=True)
+
+    serve(call)
+    assert [None] == _codes(spans)
+    assert "looking at a response of requests" in caplog.text
 
 
 def test_a_request_that_is_sent_past_the_session_later(
