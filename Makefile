@@ -73,8 +73,9 @@ unit-on-%:
 	    echo "-- unit tests on Python $*: skipped, not found"; \
 	fi
 
+# What fails here is told in full by the unit tests, or by asking again.
 unit-alone: $(VENV)/test.ready
-	@$(UNIT) -m "not envoy and not servers" $(ON_ONE:%=--ignore=%)
+	@$(UNIT) --assert=plain -m "not envoy and not servers" $(ON_ONE:%=--ignore=%)
 
 nooptionals:
 	@$(MAKE) --no-print-directory VENV=.venv-nooptionals nooptionals-alone

@@ -74,6 +74,8 @@ class Replacement:
             delattr(self.owner, self.name)
         else:
             setattr(self.owner, self.name, self._own)
+        # What it had of settings need not follow them any more.
+        self._ours = None
 
     def is_there(self) -> bool:
         """Tell whether it is replaced: who wraps it after us keeps ours inside of theirs."""

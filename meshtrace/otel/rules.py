@@ -13,7 +13,6 @@ from typing import Any
 
 from meshtrace import notices
 from meshtrace.ambient import CURRENT
-from meshtrace.configuration import resolve
 from meshtrace.otel.written import LOW_64_BITS, written_by_ddtrace
 from meshtrace.relay.inject import OutboundRules, Sent
 from meshtrace.relay.snapshot import Snapshot
@@ -45,12 +44,11 @@ def outbound_rules(own: Settings, library: str = "headers()") -> OutboundRules:
     >>> outbound_rules(Settings()).__class__.__name__
     'RelayingRules'
     """
-    if resolve(own).own_spans == "join":
+    rules: OutboundRules = RelayingRules(own)
+    if rules.settings.own_spans == "join":
         from meshtrace.otel.join import JoiningRules  # noqa: PLC0415 - loads OpenTelemetry
 
-        rules: OutboundRules = JoiningRules(own)
-    else:
-        rules = RelayingRules(own)
+        rules = JoiningRules(own)
     rules.library = library
     return rules
 

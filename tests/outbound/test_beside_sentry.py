@@ -68,7 +68,8 @@ def _by_a_session() -> Call:
 
 
 @pytest.fixture(autouse=True)
-def _forwarded() -> Iterator[None]:
+def _forwarded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delitem(sys.modules, "sentry_sdk", raising=False)
     meshtrace.configure(forward="baggage")
     yield
     meshtrace.unpatch()

@@ -11,11 +11,7 @@ from meshtrace import notices
 from meshtrace.departure import NOTHING, Departures, put_on
 from meshtrace.otel.written import others_write
 from meshtrace.outbound.requests.attempts import Call
-from meshtrace.outbound.requests.remembering import (
-    RememberingRequest,
-    case_insensitive,
-    remember,
-)
+from meshtrace.outbound.requests.remembering import case_insensitive, remember
 from meshtrace.relay.record import rehearsing
 from meshtrace.replacing import Replacement
 
@@ -34,12 +30,15 @@ def relay(request: object, departures: Departures, call: Call | None = None) -> 
         call: Who makes the attempts of its call, if they have spans.
     """
     try:
-        if not isinstance(request, requests.PreparedRequest):
-            return  # which is requests' own error to raise
-        # Sent again, it is decided afresh.
-        before = request.meshtrace_sent if isinstance(request, RememberingRequest) else None
-        # Somebody may have put a plain dict there.
-        headers = case_insensitive(request.headers)
+        before = None
+        if type(request) is not requests.PreparedRequest:
+            if not isinstance(request, requests.PreparedRequest):
+                return  # which is requests' own error to raise
+            # Sent again, it is decided afresh.
+            before = getattr(request, "meshtrace_sent", None)
+        headers: Any = request.headers
+        if type(headers) is dict:
+            headers = case_insensitive(headers)
         sent = departures.decide(headers, request.url or "", before)
         if sent is not NOTHING:
             # First of all: what is added must be taken off again.
