@@ -12,12 +12,12 @@ UNIT = $(VENV)/bin/pytest -q -n 4
 # What one Python is enough for: most of it starts programs and watches them from outside, or reads
 # the project's own text.
 ON_ONE = $(patsubst %,tests/%,benchmarks checker cli/test_check.py coexistence examples frameworks \
-    opentelemetry test_house.py test_sham.py testing/test_plugin.py)
+    opentelemetry otel/spans/test_w3c.py test_house.py test_sham.py testing/test_plugin.py)
 
 # What needs no library at all.
 CORE = tests/nooptionals tests/formats $(wildcard tests/relay/test_judge*.py) \
     $(patsubst %,tests/relay/test_%.py,extract inject parent rules shapes snapshot) \
-    $(patsubst %,tests/test_%.py,arrival context current errors extras imports names options \
+    $(patsubst %,tests/test_%.py,ambient arrival context errors extras imports names options \
     replacing values) $(patsubst %,tests/inbound/test_%.py,asgi asgi_response wsgi_body wsgi_environ)
 
 # The rooms of the libraries. anyio's other event loop is tried with the newest ones only.
@@ -73,9 +73,9 @@ unit-on-%:
 	    echo "-- unit tests on Python $*: skipped, not found"; \
 	fi
 
-# What fails here is told in full by the unit tests, or by asking again.
+# Less of the same, and what fails is told in full by asking again.
 unit-alone: $(VENV)/test.ready
-	@$(UNIT) --assert=plain -m "not envoy and not servers" $(ON_ONE:%=--ignore=%)
+	@BURST=64 EXAMPLES=15 $(VENV)/bin/pytest -q -n 3 --assert=plain -m "not envoy and not servers" $(ON_ONE:%=--ignore=%)
 
 nooptionals:
 	@$(MAKE) --no-print-directory VENV=.venv-nooptionals nooptionals-alone

@@ -11,8 +11,11 @@ import pytest
 import meshtrace
 from meshtrace import configuration, notices
 
-hypothesis.settings.register_profile("here", deadline=None, max_examples=100)
-hypothesis.settings.register_profile("ci", deadline=None, max_examples=50, derandomize=True)
+EXAMPLES = int(os.environ.get("EXAMPLES", "50"))
+"""How many examples a property is tried with; twice as many by hand."""
+
+hypothesis.settings.register_profile("here", deadline=None, max_examples=2 * EXAMPLES)
+hypothesis.settings.register_profile("ci", deadline=None, max_examples=EXAMPLES, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
