@@ -7,7 +7,7 @@ VENV = .venv
 PIP = $(VENV)/bin/python -m pip install -q -c .ci/constraints.txt
 OTHERS = 3.12 3.13
 # More than two at once on two processors: many tests wait for programs that they have started.
-UNIT = $(VENV)/bin/pytest -q -n 4
+UNIT = $(VENV)/bin/pytest -q -n 4 --dist worksteal
 
 # What one Python is enough for: most of it starts programs and watches them from outside, or reads
 # the project's own text.
@@ -75,7 +75,7 @@ unit-on-%:
 
 # Less of the same, and what fails is told in full by asking again.
 unit-alone: $(VENV)/test.ready
-	@BURST=64 EXAMPLES=15 $(VENV)/bin/pytest -q -n 3 --assert=plain -m "not envoy and not servers" $(ON_ONE:%=--ignore=%)
+	@BURST=64 EXAMPLES=15 $(VENV)/bin/pytest -q -n 3 --dist worksteal --assert=plain -m "not envoy and not servers" $(ON_ONE:%=--ignore=%)
 
 nooptionals:
 	@$(MAKE) --no-print-directory VENV=.venv-nooptionals nooptionals-alone
@@ -98,7 +98,7 @@ lowest-alone: $(VENV)/lowest.ready
 
 mesh: $(VENV)/dev.ready $(if $(ENVOY),,$(VENV)/envoy.ready)
 	@echo "-- the mesh: bookinfo behind real Envoys"
-	@$(VENV)/bin/pytest -q -n 3 -m envoy
+	@$(VENV)/bin/pytest -q -n 3 --dist worksteal -m envoy
 
 bench: $(VENV)/bench.ready
 	@$(VENV)/bin/python -m tests.benchmarks

@@ -49,6 +49,8 @@ def test_the_whole_of_it(
 ) -> None:
     """One tiny run prints all tables and writes all figures; each variant does what it claims."""
     file = tmp_path / "figures.json"
+    # A little more room than a terminal has: the figures of one short run may be long ones.
+    monkeypatch.setenv("COLUMNS", "92")
     arguments = ["benchmarks", "--runs", "1", "--seconds-per-run", "0", "--json", str(file)]
     monkeypatch.setattr(sys, "argv", arguments)
     benchmark.main()
