@@ -19,6 +19,7 @@ __all__ = [
     "request_came",
     "request_ended_with_ids",
     "reset",
+    "unsupported",
 ]
 
 logger = logging.getLogger("meshtrace")
@@ -52,6 +53,25 @@ def is_news(key: object) -> bool:
     False
     """
     return key not in _said and len(_said) < _MOST
+
+
+def unsupported(library: str, version: str, oldest: str) -> None:
+    """
+    Warn, once, that a library is older than what is supported, and is left as it is.
+
+    Args:
+        library: Its name.
+        version: The version that is there.
+        oldest: The oldest that is supported.
+    """
+    once(
+        logging.WARNING,
+        ("version", library),
+        "meshtrace: %s %s is not supported, and works as without meshtrace; supported: %s or later",
+        library,
+        version,
+        oldest,
+    )
 
 
 def fault(doing: str) -> None:

@@ -16,7 +16,6 @@ of its class, which notices that, and all is decided again.
 
 import functools
 import inspect
-import logging
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -108,15 +107,7 @@ class Room:
         is_new_enough = _numbers(version) >= _numbers(oldest)
         supported = is_new_enough and all(map(_is_as_it_should_be, self._kinds))
         if not supported:
-            notices.once(
-                logging.WARNING,
-                ("version", self._name),
-                "meshtrace: %s %s is not supported, and works as without meshtrace; "
-                "supported: %s or later",
-                self._name,
-                version,
-                oldest,
-            )
+            notices.unsupported(self._name, version, oldest)
         return supported
 
     def _around(self, original: _Send) -> _Send:

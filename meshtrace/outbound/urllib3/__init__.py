@@ -12,7 +12,6 @@ there is one, its connections are looked at, too, as the last of all.
 """
 
 import functools
-import logging
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -147,14 +146,7 @@ def _is_supported() -> bool:
     version: str = vars(urllib3)["__version__"]
     numbers = tuple(map(int, re.findall(r"\d+", version)[: len(_OLDEST)]))
     if numbers < _OLDEST:
-        notices.once(
-            logging.WARNING,
-            ("version", "urllib3"),
-            "meshtrace: urllib3 %s is not supported, and works as without meshtrace; "
-            "supported: %s or later",
-            version,
-            ".".join(map(str, _OLDEST)),
-        )
+        notices.unsupported("urllib3", version, ".".join(map(str, _OLDEST)))
         return False
     return True
 
