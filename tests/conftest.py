@@ -35,6 +35,8 @@ def _as_after_a_start(
     meshtrace.configure()
     notices.reset()
     yield
+    # What the test has put over ours goes first: below it, ours would stay in place.
+    monkeypatch.undo()
     meshtrace.unpatch()
     meshtrace.configure()
     notices.reset()
