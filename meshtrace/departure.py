@@ -182,8 +182,9 @@ def put_on(carrier: MutableMapping[str, Any], sent: Sent) -> None:
     if sent.dropped or sent.replaced:
         for name in (*sent.dropped, *sent.replaced):
             del carrier[name]
+    put = carrier.__setitem__
     for name, value in sent.fields:
-        carrier[name] = value
+        put(name, value)
 
 
 def take_off(carrier: MutableMapping[str, Any], sent: Sent) -> None:

@@ -135,19 +135,20 @@ class HostPolicy:
         >>> HostPolicy(Settings(deny_hosts="payments")).judge("http://payments/").denied
         True
         """
-        end = url.find("/", _BEHIND_SCHEME)
-        origin = url[:end] if end > 0 and url.startswith(_SCHEMES) else url
-        judged = self._judged.get(origin)
-        if judged is None:
-            host = _host_of(url)
-            denied = self._denies(host)
-            share = Share.NOTHING if denied or not host else self._share(host)
-            judged = Judged(host, denied, share)
-            # An origin with a user's name and password in it is not kept.
-            if "@" not in origin:
-                if len(self._judged) >= _MOST_HOSTS:
-                    self._judged.clear()
-                self._judged[origin] = judged
+        end = url.find("/", _BEHIND_SCHEME) + 1
+        return self._judged.get(url[:end] or url) or self._judge_anew(url, end)
+
+    def _judge_anew(self, url: str, end: int) -> Judged:
+        host = _host_of(url)
+        denied = self._denies(host)
+        share = Share.NOTHING if denied or not host else self._share(host)
+        judged = Judged(host, denied, share)
+        origin = url[:end] or url
+        # An origin with a user's name and password in it is not kept.
+        if "@" not in origin and (not end or url.startswith(_SCHEMES)):
+            if len(self._judged) >= _MOST_HOSTS:
+                self._judged.clear()
+            self._judged[origin] = judged
         return judged
 
     def _denies(self, host: str) -> bool:

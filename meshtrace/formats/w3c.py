@@ -30,10 +30,12 @@ FIELDS = ("traceparent", "tracestate")
 MAX_MEMBERS = 32
 
 _HEX = "[0-9a-fA-F]"
-TRACEPARENT = (
-    rf"(?![fF]{{2}}){_HEX}{{2}}-(?!0{{32}})({_HEX}{{32}})-(?!0{{16}})({_HEX}{{16}})-({_HEX}{{2}})"
-)
-"""A regular expression for a ``traceparent`` of 55 characters, with its ids and flags as groups."""
+_VERSION = rf"(?![fF]{{2}}){_HEX}{{2}}"
+_TRACE_ID = rf"(?!0{{32}}){_HEX}{{32}}"
+_SPAN_ID = rf"(?!0{{16}}){_HEX}{{16}}"
+_FLAGS = rf"{_HEX}{{2}}"
+TRACEPARENT = f"{_VERSION}-{_TRACE_ID}-{_SPAN_ID}-{_FLAGS}"
+"""A regular expression for a ``traceparent`` of 55 characters, without groups."""
 
 is_traceparent = re.compile(TRACEPARENT).fullmatch
 """
@@ -41,7 +43,9 @@ Whether a ``traceparent`` may be relayed: exactly 55 characters, because Envoy's
 tracer makes no span for a longer one.
 """
 
-_traceparent = re.compile(TRACEPARENT + r"(-.*)?", re.DOTALL).fullmatch
+_traceparent = re.compile(
+    f"{_VERSION}-({_TRACE_ID})-({_SPAN_ID})-({_FLAGS})(-.*)?", re.DOTALL
+).fullmatch
 _member = re.compile(
     r"([a-z0-9][a-z0-9_\-*/@]{0,255})=([\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e])"
 ).fullmatch

@@ -214,7 +214,7 @@ def _departing(departures: Departures, request: Any) -> Iterator[_Noted]:  # noq
     with nullcontext() if attempt is None else attempt:
         _depart(departures, request)
         noted = _as_it_is if attempt is None else functools.partial(_noted, attempt)
-        if not others_write("httpx") or isinstance(request, _Watched):
+        if not others_write("opentelemetry.instrumentation.httpx") or isinstance(request, _Watched):
             yield noted
             return
         kind: Any = type(request)

@@ -54,9 +54,13 @@ class JoiningRules(RelayingRules):
         span = self._going_out()
         if span is None:
             return super().decide(snapshot, url, carrier, before)
-        only_ids = self._unclaimed(snapshot, url, carrier, before)
-        if only_ids:
-            fields = plainly_with_span(only_ids, span)
+        came = snapshot.lasting()
+        if came:
+            sent = super().decide(snapshot, url, carrier, before)
+            if sent.fields is not came:
+                return sent
+            # All of it may go, which was decided without a look at spans.
+            fields = plainly_with_span(came, span)
             if fields is not None:
                 return Sent(fields)
         return self._decide_with_care(snapshot, url, carrier, before)

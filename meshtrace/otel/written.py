@@ -14,17 +14,18 @@ _FIRST_FIELDS = frozenset({"traceparent", "b3", "x-b3-traceid", "x-datadog-trace
 LOW_64_BITS = 0xFFFF_FFFF_FFFF_FFFF
 
 
-def others_write(library: str) -> bool:
+def others_write(instrumentation: str) -> bool:
     """
     Tell whether another tracer, beneath ours, may write headers onto the calls of a library.
 
     Args:
-        library: The library, as OpenTelemetry names its instrumentation.
+        instrumentation: The module in which OpenTelemetry instruments the library.
 
-    >>> others_write("a library that nobody has instrumented")
+    >>> others_write("opentelemetry.instrumentation.nobody")
     False
     """
-    return f"opentelemetry.instrumentation.{library}" in sys.modules or "ddtrace" in sys.modules
+    modules = sys.modules
+    return instrumentation in modules or "ddtrace" in modules
 
 
 def written_for(carrier: Mapping[Any, Any], trace_id: int, span_id: int) -> tuple[Any, ...]:

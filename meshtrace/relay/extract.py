@@ -29,9 +29,8 @@ class _AsgiSnapshot(Snapshot):
         shape = self.rules.shapes.of(spelled, self.rules.asgi_name)
         if shape is None:
             return None
-        text = b"\n".join(values).decode("latin-1")
-        # The pattern sees to it that there are as many lines as names.
-        return (shape, text.split("\n")) if shape.matches(text) else None
+        match = shape.matches(b"\n".join(values).decode("latin-1"))
+        return (shape, match.groups()) if match else None
 
     def _pairs(self, picked: Sequence[Any]) -> Sequence[tuple[str, str]]:
         return [

@@ -115,15 +115,6 @@ class OutboundRules:
             carrier: The caller's own headers; not changed here.
             before: What was remembered of the same request object, already taken off *carrier*.
         """
-        fields = self._unclaimed(snapshot, url, carrier, before)
-        if fields is not None:
-            return Sent(fields)
-        return self._decide_with_care(snapshot, url, carrier, before)
-
-    def _unclaimed(
-        self, snapshot: Snapshot, url: str | None, carrier: Mapping[str, str], before: Sent | None
-    ) -> Pairs | None:
-        """Give all that came, if there is no user data in it, and the call may have all of it."""
         fields = snapshot.lasting()
         policy = self.policy
         if fields is not None and before is None and url and policy.judge(url).share is _MESH:
@@ -133,11 +124,11 @@ class OutboundRules:
                 if not claimed or (
                     claimed == _HOST and policy.judge(f"//{carrier['host']}").share is _MESH
                 ):
-                    return fields
+                    return Sent(fields)
             except (KeyError, TypeError):
                 # Names in bytes, or a carrier in which names have their case.
                 pass
-        return None
+        return self._decide_with_care(snapshot, url, carrier, before)
 
     def fields(self, snapshot: Snapshot, url: str | None) -> dict[str, str]:
         """

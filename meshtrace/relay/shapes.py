@@ -54,14 +54,15 @@ class Shape(Value):
 
     Attributes:
         names: The names in lower case.
-        matches: Tells whether all the values, joined with line feeds, are plain and good.
+        matches: Tells whether all the values, joined with line feeds, are plain and good; they are
+            the groups of the match.
         ids_only: Whether there is no vendor data among them, not even an empty ``tracestate``.
     """
 
     __slots__ = ("ids_only", "matches", "names")
 
     names: tuple[str, ...]
-    matches: Callable[[str], object]
+    matches: Callable[[str], re.Match[str] | None]
     ids_only: bool
 
     def __init__(self, names: tuple[str, ...], pattern: str, *, ids_only: bool) -> None:
@@ -157,7 +158,7 @@ class Shapes:
         names = tuple(name_of(name) or "" for name in spelled)
         shape = None
         if self._is_plain(names):
-            pattern = "\n".join(f"(?:{self._plain[name]})" for name in names)
+            pattern = "\n".join(f"({self._plain[name]})" for name in names)
             ids_only = _PLAIN_VENDOR_DATA.keys().isdisjoint(names)
             shape = Shape(names, pattern, ids_only=ids_only)
         self._shapes[spelled] = shape

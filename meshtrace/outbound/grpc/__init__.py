@@ -155,7 +155,7 @@ def _relaying_aio(name: str, original: Function) -> Function:
         ]
         done = {kind_of(one) for one in theirs if isinstance(one, Interceptor)}
         intercepted = {kind_of(one) for one in theirs}
-        if others_write("grpc") and _puts_interceptors(original):
+        if others_write("opentelemetry.instrumentation.grpc") and _puts_interceptors(original):
             # It puts some of its own before those that it is given.
             intercepted.update(kind.kind for kind in KINDS)
         if intercepted:

@@ -55,7 +55,7 @@ def relay(request: object, departures: Departures, call: Call | None = None) -> 
 
 def is_watched(departures: Departures) -> bool:
     """Tell whether there is more to do for a call than to `relay`."""
-    return departures.rules.value.spans or others_write("requests")
+    return departures.rules.value.spans or others_write("opentelemetry.instrumentation.requests")
 
 
 def watched(send: Send, departures: Departures, request: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own
@@ -74,7 +74,7 @@ def watched(send: Send, departures: Departures, request: Any, **kwargs: Any) -> 
     # Redirects are followed inside, and have spans of their own.
     with nullcontext() if call is None else call.until_answered(request):
         relay(request, departures, call)
-        if not others_write("requests"):
+        if not others_write("opentelemetry.instrumentation.requests"):
             return send(request, **kwargs)
         last_look.put()
         token = _sending.set((request, departures, call))

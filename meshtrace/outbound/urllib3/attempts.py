@@ -103,7 +103,7 @@ def relay(
         else:
             headers, sent = _taken_up(call, pool, given, history)
             outer = headers
-        if others_write("urllib3"):
+        if others_write("opentelemetry.instrumentation.urllib3"):
             last_look.put()
     except Exception:  # noqa: BLE001 - the call must go on
         notices.fault("adding headers to a call of urllib3")
