@@ -57,7 +57,8 @@ class JoiningRules(RelayingRules):
         came = snapshot.lasting()
         if came:
             sent = super().decide(snapshot, url, carrier, before)
-            if sent.fields is not came:
+            # Another thread that judged the request, too, may have left a tuple of its own.
+            if sent.fields != came:
                 return sent
             # All of it may go, which was decided without a look at spans.
             fields = plainly_with_span(came, span)

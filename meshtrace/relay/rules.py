@@ -84,8 +84,8 @@ class InboundRules:
         prefixes: Beginnings of names that are picked as user data.
         vendor_names: Those of *names* that are vendor data.
         baggage_keys: The keys of ``baggage`` to keep; None keeps all.
-        claimed: Every name of every format that *names* belong to, and ``host``: a call that has
-            none of them is the caller's untouched one.
+        claimed: Every name of every format that *names* belong to or that another tracer may
+            write, and ``host``: a call that has none of them is the caller's untouched one.
         asgi_names: *names* as ASGI spells them.
         environ_names: *names* as WSGI spells them.
         environ_shape: The shape of the last environ: the next one is likely to have it.
@@ -128,7 +128,7 @@ class InboundRules:
         self.shapes = (Shapeless if self.explains else Shapes)(self.limits, self.vendor_names)
         self.names = trace_names | user_names
         prefixed = {name for name in ID_NAMES if name.startswith(self.prefixes)}
-        self.claimed = frozenset({"host"}).union(*map(format_of, self.names | prefixed))
+        self.claimed = TRACE_NAMES.union({"host"}, *map(format_of, self.names | prefixed))
         self._byte_prefixes = tuple(prefix.encode("ascii") for prefix in self.prefixes)
         self._environ_prefixes = tuple(map(_environ_key, self.prefixes))
         self.asgi_names = {name.encode("ascii"): name for name in self.names}

@@ -15,6 +15,8 @@ import meshtrace
 from meshtrace.departure import Departures
 from meshtrace.otel.join import JoiningRules
 from meshtrace.otel.rules import RelayingRules, outbound_rules
+from meshtrace.relay.rules import InboundRules
+from meshtrace.relay.snapshot import Pairs, Snapshot
 from meshtrace.settings import Settings
 from tests.formats.strategies import PARENT, SPAN, TRACE, TRACE_64
 from tests.otel.conftest import Exported
@@ -288,6 +290,21 @@ class TestWhichSpan:
         own = f"{span.get_span_context().span_id:016x}"
         assert [f"00-{TRACE}-{own}-01"] * 2 == [open_yet["traceparent"], ended["traceparent"]]
         assert own == open_yet["x-b3-spanid"]
+
+    def test_two_threads_that_judge_at_once(self) -> None:
+        """A span goes out also where another thread has judged the same request meanwhile."""
+
+        class JudgedTwice(Snapshot):
+            __slots__ = ()
+
+            def lasting(self) -> Pairs | None:
+                return (*(super().lasting() or ()),)
+
+        settings = Settings(own_spans="join")
+        came = JudgedTwice([*self.CAME.items()], InboundRules(settings))
+        with current(reported(own_span())):
+            sent = JoiningRules(settings).decide(came, REVIEWS, {})
+        assert OWN == dict(sent.fields)["x-b3-spanid"]
 
     def test_a_provider_without_a_processor(self, caplog: pytest.LogCaptureFixture) -> None:
         """Its spans are reported by nobody: what came is relayed, and one warning says why."""

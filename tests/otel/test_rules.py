@@ -65,6 +65,22 @@ def test_relaying(came: dict[str, str], trace_id: str) -> None:
     assert {"Accept": "*/*", **came} == dict(carrier)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"trace_fields": "b3,x-request-id"}, id="formats that are not relayed"),
+        pytest.param({"incoming": "ignore"}, id="formats of which none is taken in"),
+    ],
+)
+def test_what_is_not_picked(options: dict[str, Any]) -> None:
+    """What an instrumentation has written goes, also in a format that is not picked."""
+    meshtrace.configure(**options)
+    carrier = written()
+    with trace.use_span(reported(own_span())):
+        send(carrier, {})
+    assert {"Accept": "*/*"} == dict(carrier)
+
+
 def test_joining() -> None:
     """Where spans join, what came goes out with the span's ids, and no other format."""
     carrier = written()

@@ -213,16 +213,16 @@ def test_rules_stand_on_what_is_configured() -> None:
         pytest.param({}, {"host", "sw8-x", "tracestate"}, {"end-user"}, id="by default"),
         pytest.param(
             {"trace_fields": "b3", "forward": "end-user"},
-            {"host", "b3", "x-b3-flags", "end-user"},
-            {"traceparent", "sw8"},
-            id="whole formats of what is picked",
+            {"host", "b3", "x-b3-flags", "end-user", "traceparent", "sw8"},
+            {"tenant"},
+            id="what is picked, and what another tracer may write",
         ),
     ],
 )
 def test_a_call_may_have_what_is_not_claimed(
     options: dict[str, Any], claimed: set[str], unclaimed: set[str]
 ) -> None:
-    """What a caller sets counts if it is of a format that is picked, or the host."""
+    """What stands on a call counts if it is picked, a trace field, or the host."""
     rules = InboundRules.of(**options)
     assert claimed <= rules.claimed
     assert unclaimed.isdisjoint(rules.claimed)
