@@ -10,6 +10,7 @@ from collections.abc import (
     Mapping,
 )
 from contextlib import AbstractContextManager
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, TypeVar, cast
 
 from meshtrace import notices
@@ -35,6 +36,8 @@ without settings of its own. No HTTP header can be called so: nobody outside can
 """
 
 _MOST_MARKS = 64
+_CO_ITERABLE_COROUTINE = 0x100
+"""As `inspect` has it."""
 
 
 def capture() -> dict[str, str]:
@@ -117,7 +120,8 @@ def carry(fn: F) -> F:
     Args:
         fn: What will be called elsewhere: a function, a coroutine function, a generator function or
             an asynchronous generator function; plain, bound, partial, or the ``__call__`` of an
-            object. What comes of it is of the same kind.
+            object. What comes of it is of the same kind; a coroutine or a generator that a plain
+            function returns runs for the request, too.
 
     Raises:
         TypeError: *fn* cannot be called.
@@ -136,34 +140,38 @@ def carry(fn: F) -> F:
     @functools.wraps(fn)
     def call(*args: object, **kwargs: object) -> object:
         with _entered(snapshot):
-            return fn(*args, **kwargs)
+            made = fn(*args, **kwargs)
+        return _yet_to_run(made, snapshot)
 
     @functools.wraps(fn)
     async def call_async(*args: object, **kwargs: object) -> object:
         with _entered(snapshot):
             return await fn(*args, **kwargs)
 
-    @functools.wraps(fn)
-    def generate(*args: object, **kwargs: object) -> object:
-        return _CarriedGenerator(fn(*args, **kwargs), snapshot)
-
-    @functools.wraps(fn)
-    def generate_async(*args: object, **kwargs: object) -> object:
-        return _CarriedAsyncGenerator(fn(*args, **kwargs), snapshot)
-
     import inspect  # noqa: PLC0415 - slow to import, and rarely needed
 
-    carried: Callable[..., Any] = call
     # Calling a class makes an object, whatever calling that object does.
     called = None if isinstance(fn, type) else getattr(fn, "__call__", None)  # noqa: B004 - that method
-    for kind_of, wrapper in (
-        (inspect.iscoroutinefunction, call_async),
-        (inspect.isgeneratorfunction, generate),
-        (inspect.isasyncgenfunction, generate_async),
-    ):
-        if kind_of(fn) or kind_of(called):
-            carried = wrapper
-    return cast("F", carried)
+    if inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(called):
+        return cast("F", call_async)
+    return cast("F", call)
+
+
+def _yet_to_run(made: object, snapshot: Snapshot | None) -> object:
+    """Take the request along into what a function has only made."""
+    if isinstance(made, CoroutineType):
+        return _awaited(made, snapshot)
+    if isinstance(made, AsyncGeneratorType):
+        return _CarriedAsyncGenerator(made, snapshot)
+    # What `types.coroutine` makes is a generator that is awaited.
+    if isinstance(made, GeneratorType) and not made.gi_code.co_flags & _CO_ITERABLE_COROUTINE:
+        return _CarriedGenerator(made, snapshot)
+    return made
+
+
+async def _awaited(coroutine: Awaitable[Any], snapshot: Snapshot | None) -> object:
+    with _entered(snapshot):
+        return await coroutine
 
 
 class _CarriedGenerator(Generator[Any, Any, Any]):

@@ -4,6 +4,7 @@ import asyncio
 import functools
 import inspect
 import threading
+import types
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, closing
@@ -146,6 +147,57 @@ def test_coroutine_function() -> None:
 
     assert inspect.iscoroutinefunction(look)
     assert ([CAME, CAME], OTHER) == asyncio.run(scenario())
+
+
+async def _later(look: Callable[[], Seen]) -> Seen:
+    await asyncio.to_thread(int)
+    return look()
+
+
+@types.coroutine
+def _older(look: Callable[[], Seen]) -> Generator[Any, Any, Seen]:
+    yield from asyncio.sleep(0).__await__()
+    return look()
+
+
+async def _next(generator: Iterator[Seen]) -> Seen:
+    return next(generator)
+
+
+async def _each(look: Callable[[], Seen]) -> AsyncGenerator[Seen, None]:
+    yield await _later(look)
+
+
+@pytest.mark.parametrize(
+    ("made_by", "used_by"),
+    [
+        pytest.param(lambda: _later(seen), lambda made: made, id="a coroutine"),
+        pytest.param(lambda: _each(seen), anext, id="an asynchronous generator"),
+        pytest.param(lambda: (seen() for _ in range(1)), _next, id="a generator"),
+    ],
+)
+def test_what_a_plain_function_has_only_made(
+    made_by: Callable[[], Any], used_by: Callable[[Any], Any]
+) -> None:
+    """A coroutine or a generator that a plain function returns runs for the request, too."""
+    carried = _carried(made_by)
+
+    async def scenario() -> list[Seen]:
+        with meshtrace.use(OTHER):
+            return [await used_by(carried()), seen()]
+
+    assert [CAME, OTHER] == asyncio.run(scenario())
+
+
+def test_what_can_be_awaited_stays_so() -> None:
+    """A coroutine of the older kind, which is a generator, is given back as it is."""
+    carried: Callable[[], Any] = _carried(lambda: _older(seen))
+
+    async def scenario() -> object:
+        with meshtrace.use(OTHER):
+            return await carried()
+
+    assert OTHER == asyncio.run(scenario())
 
 
 def test_coroutine_that_fails() -> None:
