@@ -53,7 +53,7 @@ class Arrivals:
         options: Options,
         rules: type[InboundRules] = InboundRules,
     ) -> None:
-        own = Settings.of(settings, options)
+        own = Settings.of(settings, options, "in a middleware")
         self._given = own != Settings()
         self.rules = Following(rules, own)
         self.off = disabled()

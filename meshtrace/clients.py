@@ -51,7 +51,7 @@ def wrap(client: C, *, settings: Settings | None = None, **options: Unpack[Optio
     >>> import requests
     >>> session = wrap(requests.Session(), deny_hosts="api.example.com")
     """
-    own = Settings.of(settings, options)
+    own = Settings.of(settings, options, "on a client")
     for kind in type(client).__mro__:
         for name in CLIENTS:
             if _is_of(kind, name) and isinstance(client, _room(name).CLIENT):

@@ -1,8 +1,9 @@
 """What to forward, and where to."""
 
+import logging
 from typing import Any, Literal, Self, TypedDict, Unpack
 
-from meshtrace import options
+from meshtrace import notices, options
 from meshtrace.errors import ConfigurationError
 from meshtrace.values import Value
 
@@ -122,6 +123,18 @@ DEFAULTS: dict[str, Any] = {
 }
 
 
+Place = Literal["in a middleware", "on a client"]
+
+_IDLE: dict[Place, tuple[str, ...]] = {
+    "in a middleware": (
+        *("trace_hosts", "mesh_hosts", "deny_hosts", "authorization_hosts", "cluster_domain"),
+        *("root_formats", "on_conflict", "patch"),
+    ),
+    "on a client": ("incoming", "trace_fields", "parent", "response_header", "patch", "limits"),
+}
+"""What does nothing there."""
+
+
 class Settings(Value):
     """
     A set of settings; those that are not given are filled in from the next place in order.
@@ -201,14 +214,33 @@ class Settings(Value):
         self.hold(**{**DEFAULTS, **read}, given=frozenset(given))
 
     @classmethod
-    def of(cls, settings: "Settings | None", options: Options) -> "Settings":
+    def of(
+        cls,
+        settings: "Settings | None",
+        options: Options,
+        place: Place | None = None,
+    ) -> "Settings":
         """
         Give the settings of one middleware or client: its keyword options, over ready ones.
+
+        Args:
+            settings: Those made elsewhere, or None.
+            options: The keyword options.
+            place: Where they are given: an option that does nothing there is said, once.
 
         >>> Settings.of(Settings(incoming="ids"), {"forward": "end-user"}).incoming
         'ids'
         """
         own = cls(**options)
+        for name in _IDLE[place] if place else ():
+            if name in options:
+                notices.once(
+                    logging.WARNING,
+                    ("idle", name),
+                    "meshtrace: %s does nothing %s: give it to meshtrace.configure()",
+                    name,
+                    place,
+                )
         return own.over(settings) if settings else own
 
     def over(self, lower: "Settings") -> Self:

@@ -5,6 +5,7 @@ import pickle
 from typing import Any
 
 import pytest
+import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,37 @@ from meshtrace.settings import DEFAULTS, Options
 
 NAMES = sorted(DEFAULTS)
 APP: Any = print
+
+
+class TestPlaces:
+    """Some settings act where a request arrives, others where a call leaves."""
+
+    @pytest.mark.parametrize("name", ["deny_hosts", "mesh_hosts", "trace_hosts", "patch"])
+    def test_on_a_middleware(self, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        """An option about calls that is given to a middleware is said, once."""
+        options: Any = {name: "requests" if name == "patch" else "all"}
+        for _ in range(2):
+            meshtrace.MeshTraceWSGI(lambda _environ, _start: [], **options)
+        said = f"meshtrace: {name} does nothing in a middleware: give it to meshtrace.configure()"
+        assert [said] == caplog.messages
+
+    @pytest.mark.parametrize("name", ["incoming", "parent", "limits"])
+    def test_on_a_client(self, name: str, caplog: pytest.LogCaptureFixture) -> None:
+        """An option about requests that is given to a client is said, once."""
+        options: Any = {name: DEFAULTS[name]}
+        for _ in range(2):
+            meshtrace.wrap(requests.Session(), **options)
+        said = f"meshtrace: {name} does nothing on a client: give it to meshtrace.configure()"
+        assert [said] == caplog.messages
+
+    def test_what_acts_there(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Nothing is said of what acts, nor of settings that were made elsewhere."""
+        shared = Settings(deny_hosts="a.example", incoming="ids")
+        meshtrace.MeshTraceWSGI(
+            lambda _environ, _start: [], settings=shared, incoming="trust", forward="end-user"
+        )
+        meshtrace.wrap(requests.Session(), settings=shared, deny_hosts="b.example")
+        assert [] == caplog.messages
 
 
 class TestGiving:

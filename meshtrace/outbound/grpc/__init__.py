@@ -104,7 +104,7 @@ def aio_interceptors(
     ...     interceptors = aio_interceptors(target)
     ...     async with grpc.aio.insecure_channel(target, interceptors=interceptors) as channel: ...
     """
-    own = Settings.of(settings, options)
+    own = Settings.of(settings, options, "on a client")
     if disabled() or not _supported():
         return []
     notices.client_ready("grpc")

@@ -61,7 +61,7 @@ class Session(RelayingSession):
 
     def __init__(self, *, settings: Settings | None = None, **options: Unpack[Options]) -> None:
         super().__init__()
-        self.meshtrace_follow(Settings.of(settings, options))
+        self.meshtrace_follow(Settings.of(settings, options, "on a client"))
         notices.client_ready("requests")
 
 
