@@ -114,6 +114,18 @@ def test_the_first_screen_carries_what_came(sent: list[requests.PreparedRequest]
     ]
 
 
+MODULES = re.findall(r"meshtrace\.(?:inbound|outbound)\.\w+(?=\.\w+\()", PAGES[0].read_text())
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES)))
+def test_what_the_readme_calls_is_imported(module: str) -> None:
+    """Where the README calls something of a module of ours, the same line imports it."""
+    calls = re.compile(re.escape(module) + r"\.\w+\(")
+    lines = [line for line in PAGES[0].read_text().splitlines() if calls.search(line)]
+    assert [f"`import {module}`" in line for line in lines] == [True] * len(lines)
+    importlib.import_module(module)
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/settings.md"])
 def test_the_settings_are_all_told(page: str) -> None:
     """The table of settings has every setting, in the order of the code, and no other."""
