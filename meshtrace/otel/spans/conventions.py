@@ -85,7 +85,8 @@ def sanitised_query(query: str) -> str:
     >>> sanitised_query("page=2&sig=c2VjcmV0")
     'page=2&sig=REDACTED'
     """
-    return _secret.sub(r"\1REDACTED", query) if "=" in query else query
+    # Looking costs a sixth of replacing nothing.
+    return _secret.sub(r"\1REDACTED", query) if _secret.search(query) else query
 
 
 def host_and_port(text: str, scheme: str = "") -> tuple[str, int | None]:
