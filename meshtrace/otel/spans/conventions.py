@@ -132,7 +132,7 @@ def client_attributes(method: str, url: str) -> tuple[str, Attributes]:
         hidden = "REDACTED:REDACTED@" if separator else "REDACTED@"
         authority = url[match.start("host") : match.start("rest")]
         url = f"{scheme}://{hidden}{authority}{rest}"
-    attributes["url.full"] = _secret.sub(r"\1REDACTED", url) if "?" in rest else url
+    attributes["url.full"] = sanitised_query(url) if "?" in rest else url
     if host:
         attributes["server.address"] = host.strip("[]")
         number = int(port) if port else _PORTS.get(scheme.lower())

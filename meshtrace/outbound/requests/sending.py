@@ -19,6 +19,8 @@ __all__ = ["is_watched", "last_look", "relay", "watched"]
 
 Send = Callable[..., requests.Response]
 
+_INSTRUMENTATION = "opentelemetry.instrumentation.requests"
+
 
 def relay(request: object, departures: Departures, call: Call | None = None) -> None:
     """
@@ -55,7 +57,7 @@ def relay(request: object, departures: Departures, call: Call | None = None) -> 
 
 def is_watched(departures: Departures) -> bool:
     """Tell whether there is more to do for a call than to `relay`."""
-    return departures.rules.value.spans or others_write("opentelemetry.instrumentation.requests")
+    return departures.rules.value.spans or others_write(_INSTRUMENTATION)
 
 
 def watched(send: Send, departures: Departures, request: Any, **kwargs: Any) -> requests.Response:  # noqa: ANN401 - requests' own
@@ -74,7 +76,7 @@ def watched(send: Send, departures: Departures, request: Any, **kwargs: Any) -> 
     # Redirects are followed inside, and have spans of their own.
     with nullcontext() if call is None else call.until_answered(request):
         relay(request, departures, call)
-        if not others_write("opentelemetry.instrumentation.requests"):
+        if not others_write(_INSTRUMENTATION):
             return send(request, **kwargs)
         last_look.put()
         token = _sending.set((request, departures, call))
